@@ -1,0 +1,1 @@
+"""The Code World Model: its architecture, its decoding and its language."""

@@ -1,0 +1,1 @@
+"""What is run: recipes, each readable on one screen."""
