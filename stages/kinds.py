@@ -1,17 +1,17 @@
 """The kinds of artifact that stages exchange: each names its check and the digest of its content.
 
-corpus and the like are directories of tables::
+What each directory holds, and which stage makes it::
 
-    documents/   documents/ dropped/                               crawl
-    corpus/      train/ heldout/ dropped/                          curate (rows: DOCUMENTS, DROPPED)
-    traces/      train/ heldout/ dropped/                          trace  (rows: TRACES, DROPPED)
-    trajectories/train/ heldout/ dropped/                          forage (rows: TRAJECTORIES, DROPPED)
-    tasks/       train.jsonl heldout.jsonl                         tasks  (see stages.tasks.task)
-    tokenizer/   tokenizer.json tokenizer_config.json …            tokenizer
-    tokens/      tokens.bin loss.bin ends.npy keys.txt meta.json   tokenize (see stages.training.token_file)
-    checkpoint/  config.json model.safetensors tokenizer files [optimizer/]
-    evaluation/  results.json examples.jsonl                       evaluate
-    report/      index.html *.png                                  report
+    documents    documents/ dropped/                       crawl (rows: DOCUMENTS, DROPPED)
+    corpus       train/ heldout/ dropped/                  curate (rows: DOCUMENTS, DROPPED)
+    traces       train/ heldout/ dropped/                  trace (rows: TRACES, DROPPED)
+    trajectories train/ heldout/ dropped/                  forage (rows: TRAJECTORIES, DROPPED)
+    tasks        train.jsonl heldout.jsonl                 tasks (see stages.tasks.task)
+    tokenizer    tokenizer.json tokenizer_config.json …    tokenizer
+    tokens       tokens.bin loss.bin ends.npy keys.txt meta.json   tokenize
+    checkpoint   config.json model.safetensors tokenizer files [optimizer/]
+    evaluation   results.json examples.jsonl               evaluate
+    report       index.html                                report
 """
 
 from __future__ import annotations

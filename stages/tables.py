@@ -1,8 +1,8 @@
 """The row formats that stages exchange, and the digest of a table.
 
-One schema per kind of row, checked at publishing. A table is a directory of Parquet shards. Its digest is taken
-over its rows in key order, without the columns that only say when or where, so that neither shard layout nor the
-order in which a runner happened to write changes it.
+One schema per kind of row, checked at publishing. A table is a directory of Parquet shards. Its
+digest is taken over its rows in key order, without the columns that only say when or where, so that
+neither shard layout nor the order in which a runner happened to write changes it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ FRAME = pa.struct(
         pa.field("event", pa.string(), nullable=False),  # call | line | return | exception
         pa.field("line", pa.int32(), nullable=False),  # 1-based line in the context
         pa.field("source", pa.string(), nullable=False),  # the physical line, with its newline
-        # every local as (name, repr), always the full values; diffing is done at rendering. None for return/exception
+        # every local as (name, repr), always the full values; diffing is done at rendering. None
+        # for return/exception
         pa.field("locals", pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))),
         pa.field("value", pa.string()),  # repr of the returned or raised value
         pa.field(
@@ -107,7 +108,7 @@ TRACES = pa.schema(
         pa.field("sandbox", pa.string(), nullable=False),  # layer; not content
     ]
 )
-"""An executed piece of code, step by step. Structured: special tokens enter only at tokenisation."""
+"""An executed piece of code, step by step; special tokens enter only at tokenisation."""
 
 CONTEXT_PART = pa.struct(
     [
@@ -184,7 +185,7 @@ def read_table(folder: Path, columns: list[str] | None = None) -> Iterator[dict[
 
 
 def check_table(folder: Path, schema: pa.Schema) -> None:
-    """Raise `TableError` unless every shard has exactly this schema and no null where none is allowed."""
+    """Raise `TableError` unless every shard has exactly this schema and no forbidden null."""
     for file in shards(folder):
         found = pq.read_schema(file).remove_metadata()
         if not found.equals(schema):
