@@ -1,0 +1,53 @@
+# Everything a newcomer types. `make help` lists the targets.
+PYTHON ?= python3
+PRESET ?= tiny
+VENV   := .venv
+BIN    := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+export MLFLOW_DISABLE_TELEMETRY ?= true
+export RAY_USAGE_STATS_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run plan test test-long check format ui bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+run: $(VENV)/installed  ## install if needed, then run the pipeline (PRESET=tiny)
+	$(BIN)/python pipelines/full.py --preset $(PRESET) $(ARGS)
+
+plan: $(VENV)/installed  ## what `make run` would do, and why
+	$(BIN)/python pipelines/full.py --preset $(PRESET) --plan $(ARGS)
+
+ui: $(VENV)/installed  ## MLflow on this machine: walk from a score back to the source files
+	$(BIN)/python -m cluster.tracking.ui
+
+test: $(VENV)/installed  ## the tests, the whole smoke pipeline among them
+	$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(VENV)/installed  ## the heavier tests: kills at many moments, long runs
+	$(BIN)/python -m pytest -m long $(ARGS)
+
+check: $(VENV)/installed  ## ruff, mypy and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed  ## every performance claim, measured against its peer
+	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## remove the virtual environment and the caches; runs/ is kept
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+# One environment for running, testing and checking: the crawl's default source is what is installed
+# here, so a test extra that came later would change it.
+$(VENV)/installed: pyproject.toml constraints.txt prerequisites.sh
+	@PYTHON=$(PYTHON) bash prerequisites.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	@touch $@
