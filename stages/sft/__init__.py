@@ -1,0 +1,19 @@
+"""Supervised fine-tuning: the model learns to answer in chats."""
+
+from cluster.dag.stage import Stage
+from stages.kinds import CHECKPOINT, TOKENIZER, TOKENS
+from stages.sft.settings import SftSettings
+from stages.training.settings import TrainingPlacement
+
+STAGE = Stage(
+    name="sft",
+    revision=1,
+    run="stages.sft.run:run",
+    settings=SftSettings,
+    placement=TrainingPlacement,
+    inputs={"checkpoint": (CHECKPOINT,), "tokenizer": (TOKENIZER,)},
+    more=(TOKENS,),
+    output=CHECKPOINT,
+    bundles="stages.training.settings:bundles",
+    modules=("stages.training", "cluster.deepspeed", "cluster.devices", "model"),
+)

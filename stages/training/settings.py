@@ -1,0 +1,243 @@
+"""Settings that pretrain, midtrain and sft share, and where their workers run.
+
+Everything here but `TrainingPlacement` is identity: it changes the weights. The global batch
+(``rows_per_step`` rows of ``row_tokens`` tokens) is identity; how many workers share it is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+SPECIALS = 256
+"""Reserved token ids after the regular vocabulary."""
+
+
+def require(condition: bool, owner: object, name: str, allowed: str) -> None:
+    """Raise ValueError naming the setting, its value and what is allowed, unless ``condition``."""
+    if not condition:
+        value = getattr(owner, name)
+        raise ValueError(f"{type(owner).__name__}.{name} = {value!r}; allowed: {allowed}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings:
+    """The shape of the model. Paper's values (32 B) in brackets; defaults learn in CPU minutes."""
+
+    hidden_size: int = 96
+    """Width of the residual stream [6144]."""
+    intermediate_size: int = 256
+    """Width of the SwiGLU layer [21504]."""
+    layers: int = 3
+    """Decoder blocks [64]; every fourth, the first included, attends globally."""
+    heads: int = 4
+    """Query heads [48]."""
+    kv_heads: int = 2
+    """Key and value heads [8]."""
+    head_dim: int = 24
+    """Width of a head [128]."""
+    sliding_window: int = 256
+    """Tokens a local layer sees, itself included [8192]."""
+    rope_theta: float = 10_000.0
+    """Base of the rotary frequencies [1e6]."""
+    vocab_size: int = 1024 + SPECIALS
+    """Rows of the embedding: at least the tokenizer's size with its 256 specials [128256]."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "intermediate_size", "layers", "heads", "kv_heads"):
+            require(getattr(self, name) >= 1, self, name, "at least 1")
+        require(self.sliding_window >= 1, self, "sliding_window", "at least 1")
+        require(self.heads % self.kv_heads == 0, self, "kv_heads", f"a divisor of {self.heads}")
+        require(self.head_dim % 2 == 0 < self.head_dim, self, "head_dim", "even, at least 2")
+        require(self.rope_theta > 1, self, "rope_theta", "above 1")
+        require(self.vocab_size > SPECIALS, self, "vocab_size", f"above {SPECIALS}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RopeScalingSettings:
+    """Llama 3's frequency rescaling, switched on from mid-training (paper: 16, 1, 4).
+
+    The original context is the pre-training context, read from the checkpoint.
+    """
+
+    factor: float = 16.0
+    """How many times longer than the original context positions may get."""
+    low_freq_factor: float = 1.0
+    """Wavelengths above original context / this are slowed by ``factor``."""
+    high_freq_factor: float = 4.0
+    """Wavelengths below original context / this stay as they are."""
+
+    def __post_init__(self) -> None:
+        require(self.factor >= 1, self, "factor", "at least 1")
+        require(self.low_freq_factor > 0, self, "low_freq_factor", "above 0")
+        require(
+            self.high_freq_factor > self.low_freq_factor,
+            self,
+            "high_freq_factor",
+            "above low_freq_factor",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixEntry:
+    """One data set's share of the tokens."""
+
+    dataset: str
+    """Name of the step's input that holds the token file."""
+    weight: float
+    """Share of the tokens, relative to the other entries; 0 leaves the data set out."""
+    long: Literal["split", "truncate", "drop"] = "split"
+    """What happens to a document longer than the context: cut into equal pieces (plain text), only
+    its beginning kept (chats), or left out."""
+
+    def __post_init__(self) -> None:
+        require(self.weight >= 0, self, "weight", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerSettings:
+    """AdamW on all parameters (paper: β 0.9/0.95, weight decay 0.1, clip 1.0)."""
+
+    beta1: float = 0.9
+    """Decay of the first moment."""
+    beta2: float = 0.99
+    """Decay of the second moment; 0.99 averages longer, for batches of a few hundred tokens."""
+    epsilon: float = 1e-8
+    """Added to the root of the second moment."""
+    weight_decay: float = 0.1
+    """Decoupled: each step shrinks weights by learning rate x this."""
+    clip: float = 1.0
+    """Largest global gradient norm; 0 switches clipping off."""
+
+    def __post_init__(self) -> None:
+        for name in ("beta1", "beta2"):
+            require(0 <= getattr(self, name) < 1, self, name, "0 <= beta < 1")
+        require(self.epsilon > 0, self, "epsilon", "above 0")
+        for name in ("weight_decay", "clip"):
+            require(getattr(self, name) >= 0, self, name, "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleSettings:
+    """Linear warm-up, then ONE cosine over pre- and mid-training (paper: 8e-4 to 8e-6 over 13 T).
+
+    Both stages hold the same values; mid-training continues where pre-training stopped, and how
+    many steps either makes never moves the curve.
+    """
+
+    peak_learning_rate: float = 1.5e-3
+    """Reached after the warm-up."""
+    final_fraction: float = 0.01
+    """Learning rate at the horizon, as a fraction of the peak."""
+    warmup_steps: int = 150
+    """Optimizer steps of linear warm-up, from the beginning of pre-training [2000]."""
+    horizon_tokens: int = 2_000_000
+    """Where the cosine ends; pre- and mid-training together may not use more (nominal) tokens."""
+
+    def __post_init__(self) -> None:
+        require(self.peak_learning_rate > 0, self, "peak_learning_rate", "above 0")
+        require(0 <= self.final_fraction <= 1, self, "final_fraction", "0 to 1")
+        require(self.warmup_steps >= 0, self, "warmup_steps", "at least 0")
+        require(self.horizon_tokens >= 1, self, "horizon_tokens", "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSettings:
+    """What the three training stages have in common."""
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    """Must agree with the checkpoint's where the stage starts from one."""
+    mix: tuple[MixEntry, ...] = ()
+    """Where the tokens come from."""
+    steps: int = 3000
+    """Optimizer steps of this stage."""
+    context_length: int = 256
+    """Longest piece of a document that the model sees at once, in tokens."""
+    row_tokens: int = 256
+    """Room of a row; whole pieces are packed into it and never see one another."""
+    rows_per_step: int = 1
+    """Rows in the global batch. 256 tokens a step learn most per CPU second at the tiny scale."""
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of weights and activations; the optimizer keeps float32 either way."""
+    seed: int = 0
+    """Of the data order and, in pre-training, of the weights."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "rows_per_step"):
+            require(getattr(self, name) >= 1, self, name, "at least 1")
+        require(self.context_length >= 2, self, "context_length", "at least 2")
+        require(self.row_tokens >= self.context_length, self, "row_tokens", ">= context_length")
+        require(sum(e.weight for e in self.mix) > 0, self, "mix", "one weight above 0 at least")
+        names = [entry.dataset for entry in self.mix]
+        require(len(set(names)) == len(names), self, "mix", "each data set once")
+        require(0 <= self.seed < 2**31, self, "seed", "0 to 2**31 - 1")
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Nominal tokens of the global batch; packing leaves a few per cent of the room empty."""
+        return self.row_tokens * self.rows_per_step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingPlacement:
+    """Where and how a training stage runs; nothing here changes what is computed but rounding."""
+
+    workers: int = 1
+    """Ray Train workers (ZeRO-3 ranks); a divisor of rows_per_step. 0 trains in the step's process."""
+    cpus_per_worker: float = 1.0
+    """CPUs that Ray reserves for a worker."""
+    threads_per_worker: int = 1
+    """Threads of a worker's tensor operations on CPUs."""
+    gpus_per_worker: float = 0.0
+    """GPUs that Ray reserves for a worker; at most 1."""
+    node_resource: str = ""
+    """Custom Ray resource that names the node type; "" places workers anywhere."""
+    micro_rows: int = 1
+    """Rows in one forward pass; the rest of a worker's share is accumulated."""
+    recompute: bool = False
+    """Recompute a block's activations in the backward pass instead of keeping them."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints to resume from."""
+    validate_every: int = 0
+    """Steps between validations; 0 validates at the end only."""
+    validation_rows: int = 64
+    """Rows per data set in a validation."""
+    log_every: int = 25
+    """Steps between lines in metrics.jsonl."""
+    max_failures: int = 3
+    """How often Ray Train restarts the workers from the last checkpoint after losing one."""
+
+    def __post_init__(self) -> None:
+        require(self.workers >= 0, self, "workers", "at least 0")
+        require(self.cpus_per_worker > 0, self, "cpus_per_worker", "above 0")
+        require(0 <= self.gpus_per_worker <= 1, self, "gpus_per_worker", "0 to 1")
+        for name in ("validate_every", "max_failures"):
+            require(getattr(self, name) >= 0, self, name, "at least 0")
+        for name in ("threads_per_worker", "micro_rows", "checkpoint_every", "log_every"):
+            require(getattr(self, name) >= 1, self, name, "at least 1")
+        require(self.validation_rows >= 1, self, "validation_rows", "at least 1")
+
+
+def check_workers(placement: TrainingPlacement, settings: TrainingSettings) -> None:
+    """Raise ValueError unless every worker gets the same number of rows of each global batch."""
+    share = max(placement.workers, 1) * placement.micro_rows
+    if settings.rows_per_step % share:
+        raise ValueError(
+            f"rows_per_step = {settings.rows_per_step} is no multiple of workers x micro_rows = "
+            f"{placement.workers} x {placement.micro_rows}: change one of the three"
+        )
+
+
+def bundles(placement: TrainingPlacement, settings: TrainingSettings) -> list[dict[str, float]]:
+    """Return the Ray resources that the workers need at once; none when training in-process.
+
+    Raises ValueError when the workers cannot share the global batch evenly.
+    """
+    check_workers(placement, settings)
+    bundle = {"CPU": placement.cpus_per_worker}
+    if placement.gpus_per_worker:
+        bundle["GPU"] = placement.gpus_per_worker
+    if placement.node_resource:
+        bundle[placement.node_resource] = 0.001
+    return [dict(bundle) for _ in range(placement.workers)]
