@@ -5,6 +5,7 @@ names.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sys
 import urllib.error
@@ -39,14 +40,16 @@ def choose_uri(uri: str | None, store: Path, nodes: int | None = None) -> str:
     if count > 1 and chosen != "none" and not chosen.startswith(("http://", "https://")):
         raise TrackingError(
             f"this Ray cluster has {count} nodes and the tracking address is {chosen}: a database "
-            "file cannot be shared between nodes. Start `mlflow server` where every node reaches it and set "
-            "MLFLOW_TRACKING_URI=http://HOST:PORT"
+            "file cannot be shared between nodes. Start `mlflow server` where every node reaches "
+            "it and set MLFLOW_TRACKING_URI=http://HOST:PORT"
         )
     return chosen
 
 
 def ray_nodes() -> int:
-    """Return the number of live nodes of the Ray that this process is connected to; 1 without Ray."""
+    """Return the number of live nodes of the Ray that this process is connected to; 1 without
+    Ray.
+    """
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
         return 1
@@ -81,6 +84,9 @@ def _open(uri: str, artifacts: str | None) -> tuple[MlflowClient, str]:
     from mlflow.exceptions import MlflowException  # two seconds of import
     from mlflow.tracking import MlflowClient
 
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.WARNING
+    )  # says that it makes tables
     client = MlflowClient(tracking_uri=uri)
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:

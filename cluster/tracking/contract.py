@@ -79,7 +79,9 @@ class Tracker(Protocol):
         ...
 
     def mirror(self, run_id: str, metrics_file: Path) -> AbstractContextManager[Any]:
-        """Return a context in which new lines of ``metrics_file`` reach the run every few seconds."""
+        """Return a context in which new lines of ``metrics_file`` reach the run every few
+        seconds.
+        """
         ...
 
     def link(self, run_id: str) -> str:

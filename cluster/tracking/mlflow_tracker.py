@@ -47,7 +47,9 @@ class MlflowTracker:
     def start_pipeline(
         self, name: str, preset: str, command: str, params: Mapping[str, Any]
     ) -> str:
-        """Start the parent run; runs that a killed driver on this host left open are closed first."""
+        """Start the parent run; runs that a killed driver on this host left open are closed
+        first.
+        """
         close_dead_runs(self.client, self.experiment)
         tags = process_tags() | code_version()
         tags |= {"cwm.pipeline": name, "cwm.preset": preset, "cwm.command": command[:MAX_TAG]}
@@ -79,7 +81,9 @@ class MlflowTracker:
         settings: Mapping[str, Any],
         inputs: Sequence[InputRef],
     ) -> str:
-        """Start a child run with its settings as parameters and its inputs as models and datasets."""
+        """Start a child run with its settings as parameters and its inputs as models and
+        datasets.
+        """
         tags = process_tags() | code_version() | self._step_tags(pipeline_run_id, step, stage)
         tags |= {"cwm.status": "run", "cwm.fingerprint": fingerprint, "cwm.attempt": attempt}
         run_id = self._create(step, tags)

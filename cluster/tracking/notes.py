@@ -34,7 +34,9 @@ def made_from(experiment: str, sources: Sequence[tuple[str, str, str]]) -> str:
 
 
 def used_by(experiment: str, kind: str, digest: str, model: str) -> str:
-    """Return the link to whoever used what this run made: its model's page, or a search by digest."""
+    """Return the link to whoever used what this run made: its model's page, or a search by
+    digest.
+    """
     if model:
         return link("the model's runs", model_link(experiment, model))
     query = f"dataset.digest = '{short_digest(digest)}'"

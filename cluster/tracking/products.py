@@ -60,7 +60,9 @@ def small_files(folder: Path) -> list[Path]:
 
 
 class Products:
-    """Finds and logs products in one experiment; ``store`` is what artifact paths are relative to."""
+    """Finds and logs products in one experiment; ``store`` is what artifact paths are relative
+    to.
+    """
 
     def __init__(self, client: MlflowClient, experiment: str, store: Path) -> None:
         self._client = client
