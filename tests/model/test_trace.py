@@ -1,7 +1,6 @@
 """CWM's grammar in both directions."""
 
 import json
-import sys
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +21,7 @@ from model.trace import (
     render,
     unmark,
 )
+from tests.model.recording import record
 
 PROGRAM = f"""def f(a, b):
     y = 0
@@ -49,35 +49,6 @@ EXPECTED = """\
 <|frame_sep|><|return_sep|><|action_sep|>    return y
 <|arg_sep|>"6"<|frame_sep|><|return_sep|><|action_sep|>    return f(1, 3)
 <|arg_sep|>"6"<|frame_sep|><|end_of_text|>"""  # noqa: E501  # one frame per line
-
-
-def record(source, entry="main"):
-    """Run a program under a few lines of tracer and return its trace."""
-    frames, lines = [], source.splitlines(keepends=True)
-
-    def tracer(frame, event, argument):
-        if frame.f_code.co_filename != "<traced>":
-            return None
-        text = lines[frame.f_lineno - 1]
-        if event in ("call", "line"):
-            values = tuple((name, repr(value)) for name, value in frame.f_locals.items())
-            frames.append(Frame(event, text, values, line=frame.f_lineno))
-        else:
-            value = repr(argument if event == "return" else argument[1])
-            frames.append(Frame(event, text, value=value, line=frame.f_lineno))
-        return tracer
-
-    names = {}
-    exec(compile(source, "<traced>", "exec"), names)
-    before = sys.gettrace()
-    sys.settrace(tracer)
-    try:
-        names[entry]()
-    except ZeroDivisionError:
-        pass
-    finally:
-        sys.settrace(before)
-    return Trace(source, tuple(frames))
 
 
 def test_the_papers_figure_is_reproduced(tokenizer):

@@ -1,0 +1,77 @@
+"""Rows of the tables that stages exchange, made from a few arguments."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from stages.tables import DOCUMENTS, DROPPED, TRACES, write_table
+from tests.model.recording import record
+
+PROGRAM = """def f(a, b):
+    y = 0
+    for i in range(a, b + {step}):
+        y += i
+    return y
+
+def main():  # << START_OF_TRACE
+    return f({a}, {b})
+"""
+
+
+def document_row(text: str, origin: str = "cpython") -> dict:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {
+        "sha256": digest,
+        "blob": digest[:40],
+        "text": text,
+        "language": "python",
+        "source": "stdlib",
+        "origin": origin,
+        "revision": "3.11",
+        "path": f"{digest[:8]}.py",
+        "licence": "PSF-2.0",
+        "licence_method": "classifier",
+        "fetched_at": "",
+    }
+
+
+def program_row(a: int = 1, b: int = 3, step: int = 1, **changes: object) -> dict:
+    """Return the row of a real trace of `PROGRAM`; ``changes`` replace columns."""
+    trace = record(PROGRAM.format(a=a, b=b, step=step))
+    row = {
+        "key": hashlib.sha256(repr(trace).encode()).hexdigest(),
+        "source": "program",
+        "document": "",
+        "origin": "generator",
+        "licence": "Apache-2.0",
+        "name": f"{a}:{b}:{step}",
+        "context": trace.context,
+        "entry": "main",
+        "arguments": "",
+        "literal": True,
+        "input_method": "generated",
+        "frames": [frame.to_row() for frame in trace.frames],
+        "outcome": "return",
+        "result": trace.frames[-1].value,
+        "episode": 0,
+        "group": f"{a}",
+        "python": "3.11",
+        "sandbox": "bwrap",
+    }
+    return row | changes
+
+
+def write_splits(folder: Path, schema, train: Iterable[dict], heldout: Iterable[dict] = ()) -> Path:
+    """Write a corpus-like artifact: two splits and no drops."""
+    write_table(folder / "train", schema, train)
+    write_table(folder / "heldout", schema, heldout)
+    write_table(folder / "dropped", DROPPED, [])
+    return folder
+
+
+def write_corpus(folder: Path, train: Iterable[str], heldout: Iterable[str] = ()) -> Path:
+    return write_splits(folder, DOCUMENTS, map(document_row, train), map(document_row, heldout))
+
+
+def write_traces(folder: Path, train: Iterable[dict], heldout: Iterable[dict] = ()) -> Path:
+    return write_splits(folder, TRACES, train, heldout)
