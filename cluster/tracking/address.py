@@ -5,6 +5,7 @@ names.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 EXPERIMENT = "open-cwm"
 """The one experiment of all pipelines: the UI does not show a model taken from another experiment.
 """
+
+MEMORY = "tracking.json"
 
 
 def embedded_uri(store: Path) -> str:
@@ -66,18 +69,39 @@ def connect(uri: str, store: Path) -> tuple[MlflowClient, str]:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     if uri.startswith(("http://", "https://")):
         _check_server(uri)
-        return _open(uri, None)
+        client, experiment = _open(uri, None)
+        _remember(store, uri, experiment)
+        return client, experiment
     artifacts = (store / "mlflow-artifacts").resolve()
     try:
         store.mkdir(parents=True, exist_ok=True)
         with (store / ".mlflow.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return _open(uri, artifacts.as_uri())
+            client, experiment = _open(uri, artifacts.as_uri())
+            _remember(store, uri, experiment)
+            return client, experiment
     except PermissionError as error:
         raise TrackingError(
             f"the tracking database needs to be written in {store}: {error}. "
             "Choose another --store, or set MLFLOW_TRACKING_URI to a server"
         ) from error
+
+
+def remembered(store: Path) -> dict[str, str]:
+    """Return the address and experiment that this store was last recorded at, {} when it never
+    was.
+    """
+    file = store / MEMORY
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _remember(store: Path, uri: str, experiment: str) -> None:
+    """Note the address in the store, so that lineage can print links without loading MLflow."""
+    memory = {"uri": uri, "experiment": experiment}
+    if remembered(store) != memory:
+        partial = store / f"{MEMORY}.{os.getpid()}"
+        partial.write_text(json.dumps(memory))
+        partial.replace(store / MEMORY)
 
 
 def _open(uri: str, artifacts: str | None) -> tuple[MlflowClient, str]:

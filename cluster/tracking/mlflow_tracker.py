@@ -121,7 +121,7 @@ class MlflowTracker:
         known = bool(product.run_id)
         tags = process_tags() | self._step_tags(pipeline_run_id, step, artifact.get("stage", ""))
         tags |= {"cwm.status": "cached", "cwm.fingerprint": artifact.get("fingerprint", "")}
-        tags |= {"cwm.attempt": artifact.get("attempt", "")}
+        tags |= {"cwm.attempt": artifact.get("attempt", ""), "cwm.artifact": product.path}
         if known:
             tags["cwm.cached_from"] = product.run_id
         run_id = self._create(step, tags)
@@ -187,7 +187,9 @@ class MlflowTracker:
             "cwm.kind": product.kind,
         }
         self._log(run_id, metrics=metrics, tags=tags)
-        self.client.log_dict(run_id, dict(artifact), "artifact.json")
+        self.client.log_dict(
+            run_id, dict(artifact), "record.json"
+        )  # artifact.json marks a store's own
         for file in small_files(path):
             self.client.log_artifact(run_id, str(file))
 

@@ -113,7 +113,7 @@ def test_description_begins_with_links(recorded):
 def test_small_files_are_artifacts_and_weights_are_not(recorded):
     toy, _, client = recorded
     names = {f.path for f in client.list_artifacts(toy.records["pretrain"]["run_id"])}
-    assert {"artifact.json", "statistics.json", "config.json"} <= names
+    assert {"record.json", "statistics.json", "config.json"} <= names
     assert not names & {"model.safetensors", "metrics.jsonl"}
 
 

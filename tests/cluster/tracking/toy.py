@@ -304,6 +304,7 @@ def build_chain(root: Path, tracker=None, *, finish=True):
 
 
 def build_data(toy, parent):
+    held = DOCUMENTS_ROWS[0]["sha256"]
     traces = [trace(sha(r["path"]), r) for r in DOCUMENTS_ROWS]
     trajectories = [trajectory(sha(r["path"]), r) for r in DOCUMENTS_ROWS]
     corpus = {"corpus": "curate"}
@@ -319,7 +320,7 @@ def build_data(toy, parent):
         parent,
         "tasks",
         {"traces": "trace", "trajectories": "forage"},
-        fill_text(train__jsonl="", heldout__jsonl=""),
+        fill_text(train__jsonl="", heldout__jsonl=json.dumps({"document": held})),
     )
     for name, source, documents, tokens in (
         ("code", "curate", 3, 30),
