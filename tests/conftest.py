@@ -1,8 +1,14 @@
-"""What all tests share: no skipped test passes unnoticed, and one smoke run for whoever needs a store."""
+"""What all tests share: no skipped test passes unnoticed, and one smoke run for many tests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
+
+from tests.head import Head, start_head, stop_head
 
 
 def pytest_addoption(parser):
@@ -16,3 +22,30 @@ def pytest_sessionfinish(session, exitstatus):
     if session.config.getoption("--no-skips") and skipped and exitstatus == 0:
         session.exitstatus = 1
         reporter.write_line(f"{skipped} skipped: with --no-skips that is a failure", red=True)
+
+
+@dataclass(frozen=True)
+class SmokeRun:
+    """The whole smoke pipeline, run once as a submitted job on a head of its own."""
+
+    store: Path
+    head: Head
+    output: str
+    returncode: int
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmokeRun]:
+    store = tmp_path_factory.mktemp("store")
+    head, process, folder = start_head(store, home=tmp_path_factory.mktemp("home"))
+    try:
+        done = head.submit("python", "pipelines/full.py", "--preset", "smoke")
+        yield SmokeRun(store, head, done.stdout + done.stderr, done.returncode)
+    finally:
+        stop_head(process, folder)
+
+
+@pytest.fixture(scope="session")
+def smoke_store(smoke_run: SmokeRun) -> Path:
+    assert smoke_run.returncode == 0, smoke_run.output[-6000:]
+    return smoke_run.store
