@@ -1,0 +1,161 @@
+"""Attention over packed documents: one interface, one place where its implementation is chosen.
+
+An attention is a callable ``(q_THD, k_TKD, v_TKD, packing, window) -> out_THD``: causal, within
+documents only; in a local layer a token sees the last ``window`` tokens, itself included
+(``window=None``: all earlier ones).
+
+Shape suffixes: T tokens of the packed row, H query heads, K key-value heads, D head dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+
+from model.packing import Packing
+
+Attention = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, Packing, "int | None"], torch.Tensor
+]
+
+
+def choose_attention(device_type: str) -> Attention:
+    """Return the attention for a kind of device: `cuda_attention` on CUDA, else `cpu_attention`."""
+    return cuda_attention if device_type == "cuda" else cpu_attention
+
+
+def default_attention(
+    q_THD: torch.Tensor,
+    k_TKD: torch.Tensor,
+    v_TKD: torch.Tensor,
+    packing: Packing,
+    window: int | None,
+) -> torch.Tensor:
+    """Attend with the implementation that fits where the tensors are."""
+    return choose_attention(q_THD.device.type)(q_THD, k_TKD, v_TKD, packing, window)
+
+
+def cuda_attention(
+    q_THD: torch.Tensor,
+    k_TKD: torch.Tensor,
+    v_TKD: torch.Tensor,
+    packing: Packing,
+    window: int | None,
+) -> torch.Tensor:
+    """Attend with torch's variable-length flash attention (CUDA, half precision)."""
+    from torch.nn.attention.varlen import varlen_attn  # needs a CUDA build to be called
+
+    cu_seqlens, longest = packing.cu_seqlens, max(packing.lengths)
+    # the kernel counts the keys before the query, so the query itself comes on top
+    reach = (-1, 0) if window is None else (window - 1, 0)
+    out = varlen_attn(
+        q_THD,
+        k_TKD,
+        v_TKD,
+        cu_seqlens,
+        cu_seqlens,
+        longest,
+        longest,
+        window_size=reach,
+        enable_gqa=q_THD.shape[1] != k_TKD.shape[1],
+    )
+    assert isinstance(out, torch.Tensor)  # a tuple only comes when return_aux is asked for
+    return out
+
+
+# one masked call over the row beats one call per document when T * T is below this many scores per
+# document
+_SCORES_PER_CALL = 12_000
+_LONGEST_MASKED = 1024  # tokens; bounds the memory of the masks that are kept
+
+
+def cpu_attention(
+    q_THD: torch.Tensor,
+    k_TKD: torch.Tensor,
+    v_TKD: torch.Tensor,
+    packing: Packing,
+    window: int | None,
+) -> torch.Tensor:
+    """Attend with SDPA: many short documents in one masked call, else document by document.
+
+    A document longer than the window goes in chunks of queries, which costs time and memory linear
+    in its length.
+    """
+    lengths = packing.lengths
+    tokens = q_THD.shape[0]
+    if window is not None and max(lengths) <= window:
+        window = None  # the same set of keys, and a mask that local and global layers share
+    short = tokens <= _LONGEST_MASKED and tokens * tokens < _SCORES_PER_CALL * len(lengths)
+    if len(lengths) > 1 and short:
+        mask = _block_mask(lengths, window, q_THD.dtype)
+        return _sdpa(q_THD, k_TKD, v_TKD, mask)
+    if len(lengths) == 1:
+        return _one_document(q_THD, k_TKD, v_TKD, window)
+    rows = zip(q_THD.split(lengths), k_TKD.split(lengths), v_TKD.split(lengths), strict=True)
+    return torch.cat([_one_document(q, k, v, window) for q, k, v in rows])
+
+
+def _sdpa(
+    q_THD: torch.Tensor, k_TKD: torch.Tensor, v_TKD: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """One SDPA call; causal where no additive ``mask`` is given."""
+    q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (q_THD, k_TKD, v_TKD))
+    out = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=q.shape[1] != k.shape[1]
+    )
+    return out.squeeze(0).transpose(0, 1)
+
+
+def _one_document(
+    q_THD: torch.Tensor, k_TKD: torch.Tensor, v_TKD: torch.Tensor, window: int | None
+) -> torch.Tensor:
+    tokens = q_THD.shape[0]
+    if window is None or tokens <= window:
+        return _sdpa(q_THD, k_TKD, v_TKD, None)
+    chunk = min(max(window // 4, 128), 512)
+    if tokens <= chunk:
+        return _sdpa(q_THD, k_TKD, v_TKD, _band_mask(tokens, tokens, window, q_THD.dtype))
+    return _chunked(q_THD, k_TKD, v_TKD, window, chunk)
+
+
+def _chunked(
+    q_THD: torch.Tensor, k_TKD: torch.Tensor, v_TKD: torch.Tensor, window: int, chunk: int
+) -> torch.Tensor:
+    """Sliding-window attention, ``chunk`` queries at a time, each with the keys they can see.
+
+    Keys are split once and joined per chunk: slices of the whole would each get a gradient of full
+    length, which makes the backward pass quadratic.
+    """
+    queries, keys, values = q_THD.split(chunk), k_TKD.split(chunk), v_TKD.split(chunk)
+    before = -(-(window - 1) // chunk)  # earlier chunks of which something is visible
+    outs = []
+    for i, q in enumerate(queries):
+        first = max(0, i - before)
+        k, v = torch.cat(keys[first : i + 1]), torch.cat(values[first : i + 1])
+        outs.append(_sdpa(q, k, v, _band_mask(len(q), len(k), window, q.dtype)))
+    return torch.cat(outs)
+
+
+@lru_cache(maxsize=64)
+def _band_mask(queries: int, keys: int, window: int, dtype: torch.dtype) -> torch.Tensor:
+    """Additive mask [queries, keys] for the last ``queries`` of ``keys`` tokens of one document."""
+    with torch.inference_mode(False):  # cached: must serve training too
+        distance = torch.arange(keys - queries, keys).unsqueeze(1) - torch.arange(keys)
+        hidden = (distance < 0) | (distance >= window)
+        return torch.zeros(queries, keys, dtype=dtype).masked_fill(hidden, -torch.inf)
+
+
+@lru_cache(maxsize=8)
+def _block_mask(lengths: tuple[int, ...], window: int | None, dtype: torch.dtype) -> torch.Tensor:
+    """Additive mask [T, T] of a whole row: causal, within documents and the window."""
+    with torch.inference_mode(False):
+        document = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+        place = torch.arange(len(document))
+        distance = place.unsqueeze(1) - place
+        hidden = (distance < 0) | (document.unsqueeze(1) != document)
+        if window is not None:
+            hidden |= distance >= window
+        return torch.zeros(hidden.shape, dtype=dtype).masked_fill(hidden, -torch.inf)

@@ -1,0 +1,238 @@
+"""CWM's transformer in plain PyTorch: pre-norm, grouped-query attention, SwiGLU, no biases, untied
+head.
+
+Tokens come as one packed row (see `model.packing`). The modules have the names of HF's
+``CwmForCausalLM``, so a state dict is exchanged without conversion. Every leaf module initialises
+itself: under DeepSpeed's ``zero.Init`` a parameter is already a shard when a parent's initialiser
+would reach it.
+
+Shape suffixes: T tokens, E hidden width, H query heads, K key-value heads, D head dimension, V
+vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from model.attention import Attention, default_attention
+from model.config import CWMConfig
+from model.loss import token_losses, weighted_mean
+from model.packing import Packing
+from model.rope import Rope, rope_of, rotate
+
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""What a layer calls: (layer, q_THD, k_TKD, v_TKD) -> out_THD; over a packing or a cache."""
+
+
+class Linear(nn.Module):
+    """A matrix product without bias; ``weight`` is [outputs, inputs]."""
+
+    def __init__(self, inputs: int, outputs: int, std: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        nn.init.normal_(self.weight, std=std)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [..., inputs] to [..., outputs]."""
+        return F.linear(x, self.weight)
+
+
+class Embedding(nn.Module):
+    """The table of token vectors; ``weight`` is [V, E]."""
+
+    def __init__(self, vocabulary: int, width: int, std: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocabulary, width))
+        nn.init.normal_(self.weight, std=std)
+
+    def forward(self, ids_T: torch.Tensor) -> torch.Tensor:
+        """Look up ``ids_T``."""
+        return F.embedding(ids_T, self.weight)
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm with a learned scale."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise the last dimension."""
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+def _residual_std(config: CWMConfig) -> float:
+    scale = math.sqrt(2 * config.num_hidden_layers) if config.scale_residual_init else 1.0
+    return config.initializer_range / scale
+
+
+class SelfAttention(nn.Module):
+    """Projections and rotation; who attends to whom is the caller's ``attend``."""
+
+    def __init__(self, config: CWMConfig, layer: int) -> None:
+        super().__init__()
+        width, dim, std = config.hidden_size, config.head_dim, config.initializer_range
+        self.layer = layer
+        self.q_heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.q_proj = Linear(width, self.q_heads * dim, std)
+        self.k_proj = Linear(width, self.kv_heads * dim, std)
+        self.v_proj = Linear(width, self.kv_heads * dim, std)
+        self.o_proj = Linear(self.q_heads * dim, width, _residual_std(config))
+
+    def forward(self, x_TE: torch.Tensor, rope: Rope, attend: Attend) -> torch.Tensor:
+        """Return what the layer's heads read, mapped back to [T, E]."""
+        tokens = x_TE.shape[0]
+        q_THD = rotate(self.q_proj(x_TE).view(tokens, self.q_heads, -1), rope)
+        k_TKD = rotate(self.k_proj(x_TE).view(tokens, self.kv_heads, -1), rope)
+        v_TKD = self.v_proj(x_TE).view(tokens, self.kv_heads, -1)
+        out_THD = attend(self.layer, q_THD, k_TKD, v_TKD)
+        read: torch.Tensor = self.o_proj(out_THD.reshape(tokens, -1))
+        return read
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: CWMConfig) -> None:
+        super().__init__()
+        width, inner, std = config.hidden_size, config.intermediate_size, config.initializer_range
+        self.gate_proj = Linear(width, inner, std)
+        self.up_proj = Linear(width, inner, std)
+        self.down_proj = Linear(inner, width, _residual_std(config))
+
+    def forward(self, x_TE: torch.Tensor) -> torch.Tensor:
+        """Map [T, E] to [T, E]."""
+        out: torch.Tensor = self.down_proj(F.silu(self.gate_proj(x_TE)) * self.up_proj(x_TE))
+        return out
+
+
+class Block(nn.Module):
+    """One decoder layer."""
+
+    def __init__(self, config: CWMConfig, layer: int) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = SelfAttention(config, layer)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(self, x_TE: torch.Tensor, rope: Rope, attend: Attend) -> torch.Tensor:
+        """Add attention, then the MLP, to the residual stream."""
+        x_TE = x_TE + self.self_attn(self.input_layernorm(x_TE), rope, attend)
+        out: torch.Tensor = x_TE + self.mlp(self.post_attention_layernorm(x_TE))
+        return out
+
+
+class Backbone(nn.Module):
+    """Everything below the head."""
+
+    def __init__(self, config: CWMConfig, recompute: bool) -> None:
+        super().__init__()
+        self.config, self.recompute = config, recompute
+        self.embed_tokens = Embedding(
+            config.vocab_size, config.hidden_size, config.initializer_range
+        )
+        self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(
+        self, ids_T: torch.Tensor, positions_T: torch.Tensor, attend: Attend
+    ) -> torch.Tensor:
+        """Return the normed hidden states [T, E]."""
+        x_TE = self.embed_tokens(ids_T)
+        rope = rope_of(positions_T, self.config, x_TE.dtype)
+        for block in self.layers:
+            if self.recompute and torch.is_grad_enabled():
+                x_TE = checkpoint(block, x_TE, rope, attend, use_reentrant=False)
+            else:
+                x_TE = block(x_TE, rope, attend)
+        out: torch.Tensor = self.norm(x_TE)
+        return out
+
+
+class Head(nn.Module):
+    """The output layer and its loss, in one forward: ZeRO-3 has gathered ``weight`` for both."""
+
+    def __init__(self, config: CWMConfig) -> None:
+        super().__init__()
+        shape = (config.vocab_size, config.hidden_size)
+        self.weight = nn.Parameter(torch.empty(shape))
+        nn.init.normal_(self.weight, std=config.initializer_range)
+
+    def forward(
+        self,
+        hidden_TE: torch.Tensor,
+        labels_T: torch.Tensor | None = None,
+        weights_T: torch.Tensor | None = None,
+        reduction: Literal["mean", "none"] = "mean",
+        temperature: float = 1.0,
+    ) -> torch.Tensor:
+        """Return logits [T, V] without labels, else the loss (see `CWM.forward`)."""
+        if labels_T is None:
+            return F.linear(hidden_TE, self.weight)
+        losses_T = token_losses(hidden_TE, self.weight, labels_T, temperature=temperature)
+        if reduction == "none":
+            return losses_T
+        return weighted_mean(losses_T, labels_T, weights_T)
+
+
+class CWM(nn.Module):
+    """A Code World Model.
+
+    ``attention`` replaces the implementation (`model.attention`), e.g. to run sequence-parallel.
+    ``recompute`` keeps only each block's input for the backward pass.
+    """
+
+    def __init__(
+        self, config: CWMConfig, attention: Attention | None = None, *, recompute: bool = False
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.attention = attention or default_attention
+        self.model = Backbone(config, recompute)
+        self.lm_head = Head(config)
+
+    def forward(
+        self,
+        ids_T: torch.Tensor,
+        packing: Packing,
+        labels_T: torch.Tensor | None = None,
+        weights_T: torch.Tensor | None = None,
+        *,
+        reduction: Literal["mean", "none"] = "mean",
+        temperature: float = 1.0,
+    ) -> torch.Tensor:
+        """Run a packed row of T tokens.
+
+        Without ``labels_T``: logits [T, V]. With: the loss in nats, where ``labels_T[t]`` is the
+        token after ``ids_T[t]`` (already shifted), or -100 where nothing is scored, such as at a
+        document's end. ``reduction`` "mean" gives the scalar sum(w * nll) / sum(w) with
+        ``weights_T`` (1 where absent), "none" gives nll [T]. ``temperature`` divides the logits of
+        the loss.
+        """
+        attend = partial(_attend_packed, self.attention, self.config, packing)
+        hidden_TE = self.model(ids_T, packing.positions, attend)
+        out: torch.Tensor = self.lm_head(hidden_TE, labels_T, weights_T, reduction, temperature)
+        return out
+
+
+def _attend_packed(
+    attention: Attention,
+    config: CWMConfig,
+    packing: Packing,
+    layer: int,
+    q_THD: torch.Tensor,
+    k_TKD: torch.Tensor,
+    v_TKD: torch.Tensor,
+) -> torch.Tensor:
+    return attention(q_THD, k_TKD, v_TKD, packing, config.window(layer))
