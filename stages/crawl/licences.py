@@ -130,7 +130,7 @@ def licence_of(distribution: Distribution) -> Licence | None:
 
 
 def licence_of_file(text: str, default: Licence | None) -> Licence | None:
-    """Return the ``SPDX-License-Identifier`` in a file's head when it is valid, else ``default``."""
+    """Return a valid ``SPDX-License-Identifier`` in the file's head, else ``default``."""
     match = _FILE_HEADER.search(text, 0, 2000)
     own = normalise(match.group(1).strip()) if match else None
     return Licence(own, "file-header") if own else default

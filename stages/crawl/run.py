@@ -90,6 +90,8 @@ def _read(
         data = found.file.read_bytes()
     except OSError as error:
         return None, "unreadable", f"{type(error).__name__}: {error.strerror}", 0
+    if not data:
+        return None, "empty", "no bytes", 0
     if len(data) > settings.max_file_bytes:
         return None, "too-large", f"{len(data)} > {settings.max_file_bytes} bytes", len(data)
     try:
