@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -25,6 +25,8 @@ class MicroBatch:
     labels: torch.Tensor
     old_log_probs: torch.Tensor
     advantages: torch.Tensor
+    fresh: torch.Tensor
+    """Where the sampler's weights were exactly the trainer's."""
     packing: Packing
 
     @property
@@ -58,12 +60,28 @@ def split(items: Sequence[Item], max_tokens: int) -> list[list[Item]]:
     return runs
 
 
-def pack(items: Sequence[Item], device: str = "cpu") -> MicroBatch:
+def rounds(items: Sequence[Item], ranks: int, rank: int, max_tokens: int) -> list[list[Item]]:
+    """A rank's micro-batches; every rank gets equally many, for ZeRO-3 moves in step.
+
+    What is missing is filled with an item of no advantage, whose gradient is zero.
+    """
+    mine: list[list[Item]] = []
+    longest = 0
+    for number, share in enumerate(divide(items, ranks)):
+        runs = split(share, max_tokens)
+        longest = max(longest, len(runs))
+        mine = runs if number == rank else mine
+    idle = replace(items[0], advantage=0.0, agent=[False] * len(items[0].tokens))
+    return mine + [[idle]] * (longest - len(mine))
+
+
+def pack(items: Sequence[Item], device: torch.device | str = "cpu") -> MicroBatch:
     """Concatenate items into one row."""
     ids: list[int] = []
     labels: list[int] = []
     old: list[float] = []
     advantages: list[float] = []
+    fresh: list[bool] = []
     for item in items:
         ids.extend(item.tokens)
         agent = item.agent[1:]
@@ -71,10 +89,12 @@ def pack(items: Sequence[Item], device: str = "cpu") -> MicroBatch:
         labels.append(IGNORED)
         old.extend([*item.log_probs[1:], 0.0])
         advantages.extend([item.advantage] * len(item.tokens))
+        fresh.extend([item.fresh] * len(item.tokens))
     return MicroBatch(
         ids=torch.tensor(ids, dtype=torch.int64, device=device),
         labels=torch.tensor(labels, dtype=torch.int64, device=device),
         old_log_probs=torch.tensor(old, dtype=torch.float32, device=device),
         advantages=torch.tensor(advantages, dtype=torch.float32, device=device),
+        fresh=torch.tensor(fresh, device=device),
         packing=Packing.of([len(item.tokens) for item in items], device=device),
     )

@@ -1,7 +1,7 @@
 """The rollout worker: plays episodes with its own copy of the model, and keeps the copy fresh.
 
-Between two pieces of generation (``swap_every`` tokens) a worker takes up newer weights, also in the
-middle of an answer; a trajectory records the versions of its first and its last tokens, and the
+Between two pieces of generation (``swap_every`` tokens) a worker takes up newer weights, also in
+the middle of an answer; a trajectory records the versions of its first and its last tokens, and the
 log-probs under which each token was really sampled.
 """
 

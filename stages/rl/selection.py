@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from stages.rl.environment import Context, Trajectory
+from stages.rl.environment import Trajectory
 from stages.rl.objective import group_advantages, is_gibberish, is_stale
 from stages.rl.settings import RLSettings
 
@@ -32,6 +32,8 @@ class Item:
     log_probs: list[float]
     agent: list[bool]
     advantage: float
+    fresh: bool = False
+    """Sampled from exactly the trainer's weights: the sampler's log-probs must be the trainer's."""
 
     @property
     def agent_tokens(self) -> int:
@@ -78,10 +80,13 @@ def _fault(
     return None
 
 
-def _items(context: Context, advantage: float) -> list[Item]:
-    if not any(context.agent):
-        return []
-    return [Item(context.tokens, context.log_probs, context.agent, advantage)]
+def _items(trajectory: Trajectory, advantage: float, version: int) -> list[Item]:
+    fresh = trajectory.begin_version == trajectory.end_version == version
+    return [
+        Item(context.tokens, context.log_probs, context.agent, advantage, fresh)
+        for context in trajectory.contexts
+        if any(context.agent)
+    ]
 
 
 def select(group: Group, *, version: int, vocabulary: int, settings: RLSettings) -> Selection:
@@ -104,6 +109,5 @@ def select(group: Group, *, version: int, vocabulary: int, settings: RLSettings)
             selection.dropped["zero-advantage"] += 1
             continue
         selection.staleness.append(version - trajectory.end_version)
-        for context in trajectory.contexts:
-            selection.items.extend(_items(context, advantage))
+        selection.items.extend(_items(trajectory, advantage, version))
     return selection

@@ -160,7 +160,7 @@ class RLPlacement:
     request_timeout: float = 300.0
     """Seconds after which a silent rollout worker counts as failed."""
     max_failures: int = 3
-    """How often Ray Train restarts the trainer from the last checkpoint, and Ray a rollout actor."""
+    """How often Ray restarts the trainer from its last checkpoint, and each rollout actor."""
     weights_folder: str = ""
     """Folder for the versioned weights; "" = the step's scratch folder. /dev/shm: one host only."""
     trainer_resource: str = ""
