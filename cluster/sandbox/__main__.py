@@ -1,0 +1,19 @@
+"""``python -m cluster.sandbox`` prints which layer contains untrusted code here; exits 1 when there is none."""
+
+import sys
+
+from cluster.sandbox.layer import probe
+
+
+def main() -> int:
+    """Print the layer, or why there is none and what to type."""
+    found = probe()
+    if found.layer:
+        print(f"sandbox layer: {found.layer}")
+        return 0
+    print(f"no sandbox layer: {found.reason}\nto do: {found.install}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

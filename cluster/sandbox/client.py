@@ -1,0 +1,165 @@
+"""The sandbox as its user sees it: start the server, send calls, replace the server when anything is odd."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from cluster.sandbox.framing import FramingError, read_frame, write_json
+from cluster.sandbox.layer import bwrap_command, interpreter_paths, package_paths, require_layer
+from cluster.sandbox.limits import Limits, Result
+
+_ROOT = Path(__file__).resolve().parents[2]
+_START_SECONDS = 120.0
+_GRACE_SECONDS = 10.0  # the server's own sweep and wipe after the wall limit struck
+_CALLS_PER_SERVER = 5000
+
+
+class SandboxError(RuntimeError):
+    """The server did not start, usually because a preloaded module cannot be imported; says what it printed."""
+
+
+class Sandbox:
+    """One sandbox with a pre-warmed server; a context manager. Use one per thread or process.
+
+    ``preload`` are modules imported once by the server; a function outside them is imported anew by each call.
+    ``read_only`` are further files and directories to show inside, at their own paths.
+    ``limits`` hold for every call that brings none of its own.
+    ``path`` are further entries for the server's ``sys.path``; they are shown inside as well.
+
+    Raises `SandboxUnavailable` where nothing can contain a program, `SandboxError` when the server does not start.
+    The kernel ends the sandbox together with the thread that started it.
+    """
+
+    def __init__(
+        self,
+        *,
+        preload: Sequence[str] = (),
+        read_only: Sequence[Path | str] = (),
+        limits: Limits | None = None,
+        path: Sequence[Path | str] = (),
+    ) -> None:
+        self.layer = require_layer()
+        self.limits = limits or Limits()
+        self.starts = 0
+        """How many servers this sandbox has had: 1 unless something odd happened or one was worn out."""
+        self._preload = list(preload)
+        self._search = [str(_ROOT), *(str(Path(entry).resolve()) for entry in path)]
+        shown = [Path(entry) for entry in (*read_only, *self._search[1:])]
+        self._shown = [*interpreter_paths(), *package_paths(_ROOT), *shown]
+        self._server: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._calls = 0
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def call(
+        self, target: str, payload: Any, *, limits: Limits | None = None, capture: bool = False
+    ) -> Result:
+        """Run ``module:function(payload)`` in a fresh fork and return what it came to; never raises for the program.
+
+        ``payload`` is any JSON value. ``capture`` keeps what the program writes to its standard streams, which else
+        goes nowhere.
+        """
+        limits = limits or self.limits
+        if self._server is None or self._calls >= _CALLS_PER_SERVER:
+            self._start()
+        assert self._server is not None and self._server.stdin and self._server.stdout
+        self._calls += 1
+        request = {"target": target, "payload": payload, "limits": asdict(limits)}
+        started = time.monotonic()
+        try:
+            write_json(self._server.stdin.fileno(), {**request, "capture": capture})
+            reply = self._answer(limits.wall_seconds + _GRACE_SECONDS)
+            body, output = self._answer(_GRACE_SECONDS), self._answer(_GRACE_SECONDS)
+            answer = json.loads(reply)
+            return _result(answer, body, output.decode(errors="replace"))
+        except (FramingError, BrokenPipeError) as error:
+            answer = {"clean": False}
+            wall = time.monotonic() - started
+            return Result(outcome="crash", error=f"the server was lost: {error}", wall_seconds=wall)
+        finally:
+            if not answer["clean"]:
+                self.close()
+
+    def close(self) -> None:
+        """End the server and everything in the sandbox; the next call would start a new one."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            for stream in (self._server.stdin, self._server.stdout, self._errors):
+                if stream is not None:
+                    with suppress(BrokenPipeError):
+                        stream.close()
+            self._server = None
+
+    def _answer(self, seconds: float) -> bytes:
+        assert self._server is not None and self._server.stdout
+        return read_frame(self._server.stdout.fileno(), seconds=seconds)
+
+    def _start(self) -> None:
+        self.close()
+        self._errors = tempfile.TemporaryFile()
+        command = [
+            *bwrap_command(self._shown),
+            "--setenv",
+            "PYTHONPATH",
+            os.pathsep.join(self._search),
+        ]
+        self._server = subprocess.Popen(
+            [*command, "--", sys.executable, "-P", "-s", "-B", "-m", "cluster.sandbox.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+        )
+        self.starts += 1
+        self._calls = 0
+        assert self._server.stdin is not None
+        try:
+            write_json(self._server.stdin.fileno(), self._preload)
+            self._answer(_START_SECONDS)
+        except (FramingError, BrokenPipeError) as error:
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace")[-4000:]
+            self.close()
+            raise SandboxError(
+                f"the server of the sandbox did not start ({error}):\n{said}"
+            ) from error
+
+
+def _result(answer: dict[str, Any], body: bytes, stdout: str) -> Result:
+    """Read the server's answer and the program's frame, which may hold anything."""
+    spent = {"cpu_seconds": answer["cpu"], "wall_seconds": answer["wall"], "stdout": stdout}
+    if answer["end"]:
+        outcome, _, reason = answer["end"].partition(":")
+        return Result(outcome=outcome, error=reason, **spent)
+    try:
+        said = json.loads(body)
+        if "ok" in said:
+            return Result(outcome="ok", value=said["ok"], **spent)
+        outcome, reason = said["failure"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        return Result(outcome="crash", error=f"the result is no valid reply: {error!r}", **spent)
+    known = outcome if outcome in ("error", "memory", "output") else "crash"
+    return Result(outcome=known, error=str(reason), **spent)
