@@ -1,0 +1,37 @@
+"""Tokenize: turn the rows of one table into a token file, by one of five renderings.
+
+::
+
+    rendering      source         a document of the token file
+    code           corpus         a source file
+    asserts        traces         a function, then `assert f(arguments) == result`
+    traces         traces         a context, then frames in CWM's grammar; long ones in episodes
+    trajectories   trajectories   an agent's chat with its environment
+    chats          tasks          a task's prompt and the answer to give
+
+The artifact is a token file of the training split; ``heldout/`` beside it is one of the held-out
+split, for the validation loss. Documents are in the order of their rows' keys, so the files do not
+depend on how a table was sharded.
+"""
+
+from cluster.dag.stage import Stage
+from stages.kinds import CORPUS, TASKS, TOKENIZER, TOKENS, TRACES, TRAJECTORIES
+from stages.tokenize.settings import TokenizeSettings
+
+STAGE = Stage(
+    name="tokenize",
+    revision=1,
+    run="stages.tokenize.run:run",
+    settings=TokenizeSettings,
+    output=TOKENS,
+    inputs={"source": (CORPUS, TRACES, TRAJECTORIES, TASKS), "tokenizer": (TOKENIZER,)},
+    modules=(
+        "model.chat",
+        "model.frames",
+        "model.tokens",
+        "model.trace",
+        "stages.tasks.task",
+        "stages.tokenizer.sample",
+        "stages.training.token_file",
+    ),
+)
