@@ -7,10 +7,11 @@ Whatever executes crawled or generated code does it here::
         if result.outcome == "ok":
             use(result.value)
 
-One bubblewrap sandbox holds one Python server with the preloaded modules imported; every call runs in a fork of it,
-so a call costs milliseconds. Inside there is no network, no writable file system but a temporary directory that is
-wiped after each call, no capability, and nothing of the host's but ``/usr``, the interpreter and the project's code.
-Results come back as length-framed JSON, never as pickles.
+One bubblewrap sandbox holds one Python server with the preloaded modules imported; every call runs
+in a fork of it, so a call costs milliseconds. Inside there is no network, no writable file system
+but a temporary directory that is wiped after each call, no capability, and nothing of the host's
+but ``/usr``, the interpreter and the project's code. Results come back as length-framed JSON, never
+as pickles.
 
     limits.py   Limits of a call and the Result it ends with
     layer.py    which containment this host offers, and the bubblewrap command line

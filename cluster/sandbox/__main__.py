@@ -1,4 +1,4 @@
-"""``python -m cluster.sandbox`` prints which layer contains untrusted code here; exits 1 when there is none."""
+"""``python -m cluster.sandbox`` prints the layer that contains untrusted code here; 1 without."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""What happens in the forked child: drop what it must not hold, take on its limits, call the function.
+"""What happens in the forked child: let go of the server's things, take on limits, call.
 
-The child shares its memory image with the server, so nothing in the server is secret. It holds one descriptor of
-ours, the pipe for its own result.
+The child shares its memory image with the server, so nothing in the server is secret. It holds one
+descriptor of ours, the pipe for its own result.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def run_child(request: dict[str, Any], result_handle: int, output_handle: int) -
 
 
 def _keep_only(result_handle: int, output_handle: int) -> int:
-    """Close every descriptor but the result pipe (moved to 3) and standard streams that lead nowhere or to a file."""
+    """Close every descriptor but 3, the result pipe, and 0 to 2, which lead nowhere or to a
+    file.
+    """
     null = os.open(os.devnull, os.O_RDWR)
     result = os.dup2(result_handle, 1000, inheritable=False)
     os.dup2(null, 0)
@@ -51,7 +53,7 @@ def _keep_only(result_handle: int, output_handle: int) -> int:
 
 
 def _limit(limits: dict[str, Any]) -> None:
-    """Take on the kernel's limits. RLIMIT_NPROC binds no root, so the server counts processes as well."""
+    """Take on the kernel's limits; the server counts processes too, for NPROC binds no root."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     seconds = math.ceil(limits["cpu_seconds"])
     space = mapped + limits["memory_bytes"]
@@ -68,14 +70,14 @@ def _limit(limits: dict[str, Any]) -> None:
 
 
 def _call(target: str, payload: Any) -> bytes:
-    """Call ``module:function`` with the payload; return the JSON of ``{"ok": value}`` or of the failure."""
+    """Call ``module:function``; return the JSON of ``{"ok": value}`` or of the failure."""
     try:
         module, _, name = target.partition(":")
         value = getattr(import_module(module), name)(payload)
         return b'{"ok":' + json.dumps(value).encode() + b"}"
     except MemoryError:
         failure = ["memory", "MemoryError: over the address space limit"]
-    except BaseException as error:  # noqa: BLE001  whatever the program raised, SystemExit too, is its result
+    except BaseException as error:  # noqa: BLE001  SystemExit too is its result
         kind = "output" if isinstance(error, OSError) and error.errno == 27 else "error"  # EFBIG
         failure = [kind, _describe(error)]
     return json.dumps({"failure": failure}).encode()

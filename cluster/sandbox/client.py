@@ -1,4 +1,4 @@
-"""The sandbox as its user sees it: start the server, send calls, replace the server when anything is odd."""
+"""The sandbox as its user sees it: a server to call, replaced when anything about it is odd."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 
 from cluster.sandbox.framing import FramingError, read_frame, write_json
 from cluster.sandbox.layer import bwrap_command, interpreter_paths, package_paths, require_layer
-from cluster.sandbox.limits import Limits, Result
+from cluster.sandbox.limits import Limits, Outcome, Result
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 120.0
@@ -26,19 +26,19 @@ _CALLS_PER_SERVER = 5000
 
 
 class SandboxError(RuntimeError):
-    """The server did not start, usually because a preloaded module cannot be imported; says what it printed."""
+    """The server did not start, as when a preloaded module is missing; says what it printed."""
 
 
 class Sandbox:
     """One sandbox with a pre-warmed server; a context manager. Use one per thread or process.
 
-    ``preload`` are modules imported once by the server; a function outside them is imported anew by each call.
-    ``read_only`` are further files and directories to show inside, at their own paths.
+    ``preload`` are modules imported once by the server; a function outside them is imported anew by
+    each call. ``read_only`` are further files and directories to show inside, at their own paths.
     ``limits`` hold for every call that brings none of its own.
     ``path`` are further entries for the server's ``sys.path``; they are shown inside as well.
 
-    Raises `SandboxUnavailable` where nothing can contain a program, `SandboxError` when the server does not start.
-    The kernel ends the sandbox together with the thread that started it.
+    Raises `SandboxUnavailable` where nothing can contain a program, `SandboxError` when the server
+    does not start. The kernel ends the sandbox together with the thread that started it.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Sandbox:
         self.layer = require_layer()
         self.limits = limits or Limits()
         self.starts = 0
-        """How many servers this sandbox has had: 1 unless something odd happened or one was worn out."""
+        """How many servers there have been: 1 unless something odd happened."""
         self._preload = list(preload)
         self._search = [str(_ROOT), *(str(Path(entry).resolve()) for entry in path)]
         shown = [Path(entry) for entry in (*read_only, *self._search[1:])]
@@ -76,10 +76,10 @@ class Sandbox:
     def call(
         self, target: str, payload: Any, *, limits: Limits | None = None, capture: bool = False
     ) -> Result:
-        """Run ``module:function(payload)`` in a fresh fork and return what it came to; never raises for the program.
+        """Run ``module:function(payload)`` in a fresh fork and return what it came to.
 
-        ``payload`` is any JSON value. ``capture`` keeps what the program writes to its standard streams, which else
-        goes nowhere.
+        What the program does never raises here.         ``payload`` is any JSON value. ``capture``
+        keeps what the program writes to its standard streams, which else goes nowhere.
         """
         limits = limits or self.limits
         if self._server is None or self._calls >= _CALLS_PER_SERVER:
@@ -119,7 +119,7 @@ class Sandbox:
 
     def _start(self) -> None:
         self.close()
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the server
         command = [
             *bwrap_command(self._shown),
             "--setenv",
@@ -161,5 +161,5 @@ def _result(answer: dict[str, Any], body: bytes, stdout: str) -> Result:
         outcome, reason = said["failure"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         return Result(outcome="crash", error=f"the result is no valid reply: {error!r}", **spent)
-    known = outcome if outcome in ("error", "memory", "output") else "crash"
-    return Result(outcome=known, error=str(reason), **spent)
+    known: dict[Any, Outcome] = {"error": "error", "memory": "memory", "output": "output"}
+    return Result(outcome=known.get(str(outcome), "crash"), error=str(reason), **spent)

@@ -1,7 +1,8 @@
 """Length-framed bytes over pipes: eight bytes of length, then that many bytes.
 
-JSON travels in the frames. A program in the sandbox can write anything it likes into its own result pipe; the worst
-it can do is to forge its own result, for nothing here is ever unpickled or evaluated.
+JSON travels in the frames. A program in the sandbox can write anything it likes into its own result
+pipe; the worst it can do is to forge its own result, for nothing here is ever unpickled or
+evaluated.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class FrameReader:
     def feed(self, handle: int) -> bytes | None:
         """Read what is there. Return the frame's body when it is complete, else None.
 
-        Raises `FramingError` at the end of the file and when the announced length is over the budget.
+        Raises `FramingError` at the end of the file and when the announced length is over the
+        budget.
         """
         piece = os.read(handle, min(self._missing, 1 << 20))  # never a byte of the next frame
         if not piece:

@@ -1,12 +1,11 @@
 """Which containment this host offers, and the bubblewrap command line.
 
-There is one layer so far, ``bwrap``. A host without it is refused, with the command that installs it: running
-strangers' code with less would have to be asked for, never fallen back to.
+There is one layer so far, ``bwrap``. A host without it is refused, with the command that installs
+it: running strangers' code with less would have to be asked for, never fallen back to.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -31,13 +30,13 @@ _ENVIRONMENT = {
 }
 
 
-class SandboxUnavailable(RuntimeError):  # noqa: N818  it names a state of the host, as ConnectionRefused does
+class SandboxUnavailable(RuntimeError):  # noqa: N818  it names a state of the host
     """This host cannot contain untrusted code; says why and what to type."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """What `probe` found: the layer ("" when there is none), why there is none, and the command that helps."""
+    """What `probe` found: the layer, or "" with the reason and what to type."""
 
     layer: str
     reason: str = ""
@@ -46,7 +45,7 @@ class Probe:
 
 @cache
 def probe() -> Probe:
-    """Try the layers of this host by running ``true`` in them; the answer is kept for the process's life."""
+    """Try the layers of this host by running ``true`` in them; asked once per process."""
     program = shutil.which("bwrap")
     if program is None:
         return Probe(layer="", reason="bwrap is not installed", install=INSTALL)
@@ -63,24 +62,25 @@ def require_layer() -> str:
     found = probe()
     if not found.layer:
         raise SandboxUnavailable(
-            f"untrusted code cannot be contained on this host: {found.reason}. To do: {found.install}"
+            f"untrusted code cannot be contained here: {found.reason}. To do: {found.install}"
         )
     return found.layer
 
 
 def bwrap_command(read_only: Iterable[Path]) -> list[str]:
-    """Return bubblewrap with everything up to the program to run; ``read_only`` are shown at their own paths.
+    """Return bubblewrap with everything up to the program to run.
 
-    Everything is mounted read-only but ``/tmp``, a file system in memory of its own.
+    ``read_only`` are shown at their own paths. Everything is mounted read-only but ``/tmp``, a file
+    system in memory of its own.
     """
     command = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"]
     command += ["--cap-drop", "ALL", "--clearenv"]
     for name, value in _ENVIRONMENT.items():
         command += ["--setenv", name, value]
     for path in _SYSTEM:
-        if os.path.islink(path):
-            command += ["--symlink", os.readlink(path), path]
-        elif os.path.exists(path):
+        if Path(path).is_symlink():
+            command += ["--symlink", str(Path(path).readlink()), path]
+        elif Path(path).exists():
             command += ["--ro-bind", path, path]
     for path in _LINKER:
         command += ["--ro-bind-try", path, path]
@@ -100,14 +100,14 @@ def interpreter_paths() -> list[Path]:
 
 
 def package_paths(root: Path) -> list[Path]:
-    """Return the packages directly under ``root``: the project's code without its data, history and runs."""
+    """Return the packages directly under ``root``: the project's code, not its data."""
     return sorted(file.parent for file in root.glob("*/__init__.py"))
 
 
 def _outermost(paths: Iterable[Path]) -> Sequence[Path]:
     """Drop paths that lie inside others or inside ``/usr``, which is shown anyway."""
     kept: list[Path] = []
-    for path in sorted({Path(os.path.abspath(path)) for path in paths}):
+    for path in sorted({path.absolute() for path in paths}):
         inside = any(path.is_relative_to(outer) for outer in (*kept, Path("/usr")))
         if not inside and path.exists():
             kept.append(path)

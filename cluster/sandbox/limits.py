@@ -19,16 +19,16 @@ output   the result, or a file it wrote, was larger than allowed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Limits of one call. They are there to contain; budgets that shape data belong to the called function."""
+    """Limits of one call: they contain. Budgets that shape data are the called function's own."""
 
     cpu_seconds: float = 10.0
-    """CPU time of the process that runs the function, rounded up to whole seconds by the kernel's limit."""
+    """CPU time of the process that runs the function, in whole seconds, rounded up."""
     wall_seconds: float = 20.0
     """Time from fork to result."""
     memory_bytes: int = 1 << 30
     """Address space of each process beyond what the preloaded server already maps."""
     processes: int = 64
-    """Processes and threads that may exist at once, looked at every 50 ms; more of them end the call."""
+    """Processes and threads at once, counted every 50 ms; more of them end the call."""
     output_bytes: int = 16 << 20
     """Size of the JSON result, and of any one file written."""
 

@@ -1,7 +1,8 @@
 """The server inside the sandbox: pid 1, the entry modules imported once, one fork for each call.
 
-Started as ``python -P -s -B -m cluster.sandbox.server`` with requests on standard input and replies on standard
-output. ``-I`` would be stricter by name, but it makes Python ignore PYTHONHASHSEED; the environment is cleared anyway.
+Started as ``python -P -s -B -m cluster.sandbox.server`` with requests on standard input and replies
+on standard output. ``-I`` would be stricter by name, but it makes Python ignore PYTHONHASHSEED; the
+environment is cleared anyway.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import stat
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ def _hide_memory() -> None:
 
 
 def _serve(request: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
-    """Fork, wait for the result within the limits, kill; return the reply, the result and the captured output."""
+    """Fork, wait for the result, kill; return the reply, the result and the captured output."""
     limits = request["limits"]
     output = os.memfd_create("output") if request["capture"] else -1
     reader, writer = os.pipe()
@@ -93,7 +95,7 @@ def _serve(request: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
 
 
 def _wait(reader: int, watch: int, deadline: float, limits: dict[str, Any]) -> tuple[bytes, str]:
-    """Wait for a whole frame, the child's death or the deadline; return (frame, "") or (b"", what happened)."""
+    """Wait for a whole frame; return it and "", or nothing and what happened instead."""
     frame = FrameReader(limits["output_bytes"])
     while True:
         left = deadline - time.monotonic()
@@ -116,12 +118,10 @@ def _wait(reader: int, watch: int, deadline: float, limits: dict[str, Any]) -> t
 def _processes() -> int:
     """Count the processes and threads of this sandbox, the server left out."""
     count = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit() and name != "1":
-            try:
-                count += len(os.listdir(f"/proc/{name}/task"))
-            except OSError:
-                continue
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and process.name != "1":
+            with suppress(OSError):  # it has just ended
+                count += len(list((process / "task").iterdir()))
     return count
 
 
@@ -138,13 +138,13 @@ def _cause_of_death(status: int, cpu: float, limits: dict[str, Any]) -> str:
 
 
 def _sweep() -> bool:
-    """Kill and reap everything else in this pid namespace; false when something is left after five seconds."""
+    """Kill and reap everything else in this pid namespace; false when something is left after five
+    seconds.
+    """
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -157,25 +157,27 @@ def _sweep() -> bool:
 def _wipe(folder: Path) -> bool:
     """Empty ``folder`` down to mount points; false when something could not be removed."""
     clean, device = True, os.lstat(folder).st_dev
-    for entry in os.scandir(folder):
-        status = entry.stat(follow_symlinks=False)
+    for entry in folder.iterdir():
+        status = entry.lstat()
         if status.st_dev != device:
             continue
         try:
             if stat.S_ISDIR(status.st_mode):
-                os.chmod(entry.path, 0o700)
-                clean &= _wipe(Path(entry.path))
-                if not any(os.scandir(entry.path)):
-                    os.rmdir(entry.path)
+                entry.chmod(0o700)
+                clean &= _wipe(entry)
+                if not any(entry.iterdir()):
+                    entry.rmdir()
             else:
-                os.unlink(entry.path)
+                entry.unlink()
         except (OSError, RecursionError):  # a chain of directories longer than a path may be
             clean = False
     return clean
 
 
 def _no_leftovers() -> bool:
-    """Say whether no System V object outlived the call; only a new sandbox gets rid of them for certain."""
+    """Say whether no System V object outlived the call; only a new sandbox gets rid of them for
+    certain.
+    """
     return all(not path.exists() or path.read_text().count("\n") <= 1 for path in _SYSTEM_V)
 
 

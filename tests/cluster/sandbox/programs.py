@@ -52,7 +52,7 @@ def talk(size):
 
 def write(target):
     Path(target["path"]).write_bytes(b"x" * target.get("size", 1))
-    return os.listdir("/tmp")
+    return listing(None)
 
 
 def read(path):
@@ -60,7 +60,7 @@ def read(path):
 
 
 def listing(_):
-    return sorted(os.listdir("/tmp"))
+    return sorted(path.name for path in Path("/tmp").iterdir())
 
 
 def connect(address):
@@ -68,11 +68,11 @@ def connect(address):
 
 
 def open_memory(_):
-    open("/proc/1/mem", "r+b").close()
+    Path("/proc/1/mem").open("r+b").close()
 
 
 def descriptors(_):
-    return sorted(int(name) for name in os.listdir("/proc/self/fd"))
+    return sorted(int(path.name) for path in Path("/proc/self/fd").iterdir())
 
 
 def forge(body):
@@ -121,7 +121,7 @@ def cripple_server(_):
 
 
 def processes(_):
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    return sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
 
 
 def shared_memory(_):
