@@ -14,7 +14,6 @@ from model.trace import unmark
 from stages.tokenize.document import Document, Rendered, Row, weigh
 from stages.tokenize.settings import TokenizeSettings
 
-
 COLUMNS = ("context", "entry", "arguments", "literal", "outcome", "result", "episode")
 """What is read of a trace besides its key, source and origin."""
 

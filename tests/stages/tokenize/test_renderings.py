@@ -38,7 +38,7 @@ def test_an_assert_follows_its_source(tokenizer):
     prompt = tokenizer.encode_pieces(prompt_pieces(context, "f", "'x', 2"))
     assert document.ids[: len(prompt)] == prompt
     line = "assert f('x', 2) == ('x', 2)\n<|end_of_text|>"
-    assert tokenizer.decode(document.ids) == ("<|begin_of_text|>def f(a):\n    return a\n\n" + line)
+    assert tokenizer.decode(document.ids) == ("<|begin_of_text|>def f(a):\n    return a\n" + line)
     assert seen(document, tokenizer, 255) == line
     assert set(document.loss) == {26, 255}
 
