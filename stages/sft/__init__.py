@@ -15,5 +15,7 @@ STAGE = Stage(
     more=(TOKENS,),
     output=CHECKPOINT,
     bundles="stages.training.settings:bundles",
+    estimate="stages.training.estimate:estimate",
     modules=("stages.training", "cluster.deepspeed", "cluster.devices", "model"),
+    headline=("tokens", "tokens_per_second", "validation_loss"),
 )

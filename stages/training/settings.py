@@ -40,6 +40,10 @@ class ModelSettings:
     """Tokens a local layer sees, itself included [8192]."""
     rope_theta: float = 10_000.0
     """Base of the rotary frequencies [1e6]."""
+    initializer_range: float = 0.1
+    """Standard deviation of the weights at the start: about 1/sqrt(hidden_size) [0.02]."""
+    scale_residual_init: bool = True
+    """Start what writes into the residual stream smaller by sqrt(2 x layers) [unknown]."""
     vocab_size: int = 1024 + SPECIALS
     """Rows of the embedding: at least the tokenizer's size with its 256 specials [128256]."""
 
@@ -49,6 +53,7 @@ class ModelSettings:
         require(self.sliding_window >= 1, self, "sliding_window", "at least 1")
         require(self.heads % self.kv_heads == 0, self, "kv_heads", f"a divisor of {self.heads}")
         require(self.head_dim % 2 == 0 < self.head_dim, self, "head_dim", "even, at least 2")
+        require(self.initializer_range > 0, self, "initializer_range", "above 0")
         require(self.rope_theta > 1, self, "rope_theta", "above 1")
         require(self.vocab_size > SPECIALS, self, "vocab_size", f"above {SPECIALS}")
 

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from cluster.dag.stage import Input, StepContext
+from model.tokens import Tokenizer, train_tokenizer
+from stages.training.settings import ModelSettings, TrainingPlacement
 from stages.training.token_file import TokenFile, TokenWriter
 
 
@@ -22,3 +25,45 @@ def write_tokens(tmp_path):
         return TokenFile(tmp_path / name)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer(iter(["def f(a):\n    return a + 1\n"] * 4), 300, "json_digits").save(folder)
+    return folder
+
+
+MODEL = ModelSettings(
+    hidden_size=32, intermediate_size=64, layers=2, heads=2, kv_heads=1, head_dim=16, vocab_size=556
+)
+SMALL = {"model": MODEL, "context_length": 64, "row_tokens": 64, "seed": 3}
+
+
+@pytest.fixture
+def context(tmp_path, tokenizer_folder, write_tokens):
+    """Return a function that makes a step's context over two small data sets."""
+
+    def make(settings, placement=None, name="step", **inputs):
+        folders = {"tokenizer": tokenizer_folder}
+        for number, entry in enumerate(settings.mix):
+            vocab = Tokenizer.load(tokenizer_folder).vocab_size
+            folder = write_tokens(entry.dataset, [5 + i % 90 for i in range(300)], vocab, number)
+            held = write_tokens(f"{entry.dataset}/heldout", range(5, 60), vocab, 100 + number)
+            assert held.folder.parent == folder.folder
+            folders[entry.dataset] = folder.folder
+        output = tmp_path / name
+        output.mkdir()
+        return StepContext(
+            step="pretrain",
+            settings=settings,
+            placement=placement or TrainingPlacement(workers=0, log_every=5),
+            inputs={
+                name: Input(path=path, kind="", digest="")
+                for name, path in {**folders, **inputs}.items()
+            },
+            output=output,
+            scratch=tmp_path / f"{name}-scratch",
+        )
+
+    return make

@@ -1,0 +1,140 @@
+"""The training loop: the same in a Ray Train worker and in a single process."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from cluster.dag.metrics import log_metrics
+from cluster.deepspeed import all_sum, set_learning_rate, start_process
+from cluster.devices import device
+from stages.training.batch import build_batch, weight_of
+from stages.training.engine import State, export, open_engine, save_state
+from stages.training.job import RESULT, Job
+from stages.training.packing import Row, Rows
+from stages.training.session import Session
+from stages.training.validation import Validation
+
+
+@dataclass(slots=True)
+class Meter:
+    """Sums since the last line of metrics; kept as tensors, since reading one waits for the
+    device."""
+
+    loss: torch.Tensor | None = None
+    weight: float = 0.0
+    tokens: int = 0
+    since: float = field(default_factory=time.perf_counter)
+
+    def add(self, loss: torch.Tensor, weight: float, tokens: int) -> None:
+        """Add a forward pass: its summed loss, summed weight, and tokens."""
+        self.loss = loss if self.loss is None else self.loss + loss
+        self.weight += weight
+        self.tokens += tokens
+
+    def totals(self) -> list[float]:
+        """Return summed loss, weight and tokens of this worker."""
+        return [float(self.loss if self.loss is not None else 0.0), self.weight, float(self.tokens)]
+
+
+def train(job: Job, session: Session) -> None:
+    """Train as `job` says, from the beginning or from the last checkpoint, and export the result.
+
+    Runs in every worker. Raises what DeepSpeed or a broken token file raises; a worker that is
+    killed goes on from the last checkpoint when this is called again.
+    """
+    started = time.perf_counter()
+    start_process(job.placement.threads_per_worker)
+    rows = job.rows()
+    engine, state = open_engine(job, session)
+    resumed_from = state.step
+    validation = Validation(job, rows.order.sources)
+    tokens, seconds = _steps(job, session, engine, state, rows, validation)
+    losses = validation.run(engine)
+    export(job, session, engine)
+    cpu_seconds, wall = all_sum([time.process_time()])[0], time.perf_counter() - started
+    if dist.get_rank() == 0:
+        _log(job, state.step, losses)
+        result = {
+            "resumed_from": resumed_from,
+            "worker_cpu_seconds": cpu_seconds,
+            "worker_wall_seconds": wall,
+            "training_seconds": seconds,
+            "tokens_per_second": tokens / seconds if seconds else 0.0,
+            "workers": dist.get_world_size(),
+            **losses,
+        }
+        for name, seen in rows.seen(state.cursor).items():
+            result |= {
+                f"tokens_seen.{name}": seen.tokens,
+                f"documents_seen.{name}": seen.documents,
+                f"epochs.{name}": seen.epochs,
+            }
+        (job.scratch / RESULT).write_text(json.dumps(result))
+
+
+def _steps(
+    job: Job, session: Session, engine: Any, state: State, rows: Rows, validation: Validation
+) -> tuple[int, float]:
+    """Make the remaining steps; return how many tokens of all workers they took, and seconds."""
+    placement, steps = job.placement, job.settings.steps
+    meter, total, begun = Meter(), 0, time.perf_counter()
+    engine.train()
+    while state.step < steps:
+        taken, cursor = rows.take(state.cursor, job.settings.rows_per_step)
+        set_learning_rate(engine, job.schedule(state.step))
+        _step(job, engine, taken, rows, meter)
+        state.step, state.block, state.row = state.step + 1, cursor.block, cursor.row
+        total += sum(sum(row.lengths) for row in taken)
+        last = state.step == steps
+        if state.step % placement.log_every == 0 or last:
+            _log(job, state.step, _metrics(job, engine, state, meter))
+            meter = Meter()
+        if placement.validate_every and state.step % placement.validate_every == 0 and not last:
+            _log(job, state.step, validation.run(engine))
+            engine.train()
+        if state.step % placement.checkpoint_every == 0 or last:
+            save_state(job, session, engine, state)
+    return total, time.perf_counter() - begun
+
+
+def _step(job: Job, engine: Any, taken: list[Row], rows: Rows, meter: Meter) -> None:
+    """Make one optimizer step over the global batch; this worker computes its share of the rows.
+
+    The loss is the weighted mean over the whole global batch, so that neither the number of
+    workers nor the size of a forward pass weighs tokens differently.
+    """
+    files = [source.file for source in rows.order.sources]
+    workers, micro = dist.get_world_size(), job.placement.micro_rows
+    mine = taken[dist.get_rank() :: workers]
+    passes = [mine[i : i + micro] for i in range(0, len(mine), micro)]
+    all_weight = weight_of(taken, files)
+    for part in passes:
+        batch = build_batch(part, files, device())
+        weight = float(batch.weights.sum())
+        loss = engine(batch.ids, batch.packing, batch.labels, batch.weights)
+        # the engine divides by the number of passes and averages over the workers
+        share = weight / max(all_weight, 1e-9)
+        engine.backward(loss * (share * len(passes) * workers))
+        engine.step()
+        meter.add(loss.detach() * weight, weight, len(batch.ids))
+
+
+def _metrics(job: Job, engine: Any, state: State, meter: Meter) -> dict[str, float]:
+    loss, weight, tokens = all_sum(meter.totals())
+    return {
+        "loss": loss / max(weight, 1e-9),
+        "learning_rate": job.schedule(state.step - 1),
+        "grad_norm": float(engine.get_global_grad_norm()),
+        "tokens_per_second": tokens / (time.perf_counter() - meter.since),
+    }
+
+
+def _log(job: Job, step: int, metrics: dict[str, float]) -> None:
+    if dist.get_rank() == 0 and metrics:
+        log_metrics(job.metrics_file, metrics, step=step)

@@ -1,0 +1,179 @@
+"""What the three training stages' functions share: from a step's context to a job and back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cluster.dag.metrics import write_statistics
+from cluster.dag.stage import StepContext
+from model.config import CWMConfig, RopeScaling, parameter_count
+from model.tokens import Tokenizer
+from stages.training.estimate import shape_config
+from stages.training.job import RESULT, Job
+from stages.training.progress import progress
+from stages.training.schedule import Schedule
+from stages.training.settings import ModelSettings, RopeScalingSettings, TrainingSettings
+
+HISTORY = "training.json"
+"""File in a checkpoint that says how it was trained, for the stage that goes on from it."""
+
+
+class CheckpointMismatchError(ValueError):
+    """A stage's inputs or settings do not fit the checkpoint or tokenizer; says what differs."""
+
+
+def model_config(
+    settings: ModelSettings,
+    *,
+    context_length: int,
+    tokenizer: Tokenizer,
+    rope_scaling: RopeScaling | None = None,
+) -> CWMConfig:
+    """Return the configuration of a model with these settings for this tokenizer."""
+    if tokenizer.vocab_size > settings.vocab_size:
+        raise CheckpointMismatchError(
+            f"the tokenizer has {tokenizer.vocab_size} tokens, but model.vocab_size is "
+            f"{settings.vocab_size}: raise it in every training stage"
+        )
+    return shape_config(
+        settings,
+        vocab_size=tokenizer.vocab_size,
+        context_length=context_length,
+        rope_scaling=rope_scaling,
+        bos_token_id=tokenizer.special("bos"),
+        eos_token_ids=tuple(tokenizer.special(name) for name in ("eos", "eom", "eot")),
+        pad_token_id=tokenizer.special("pad"),
+    )
+
+
+def start_config(
+    context: StepContext, scaling: RopeScalingSettings | None = None
+) -> tuple[CWMConfig, dict[str, Any]]:
+    """Return the configuration to go on with from the step's checkpoint, and that one's history.
+
+    ``scaling`` switches scaled RoPE on, with the checkpoint's context as the original one. Raises
+    `CheckpointMismatchError` when settings and checkpoint disagree.
+    """
+    folder, settings = context.inputs["checkpoint"].path, context.settings
+    found = CWMConfig.from_hf(json.loads((folder / "config.json").read_text()))
+    history: dict[str, Any] = json.loads((folder / HISTORY).read_text())
+    rope_scaling = found.rope_scaling
+    if scaling is not None:
+        rope_scaling = RopeScaling(
+            factor=scaling.factor,
+            original_context=history["context_length"],
+            low_freq_factor=scaling.low_freq_factor,
+            high_freq_factor=scaling.high_freq_factor,
+        )
+    config = model_config(
+        settings.model,
+        context_length=settings.context_length,
+        tokenizer=Tokenizer.load(context.inputs["tokenizer"].path),
+        rope_scaling=rope_scaling,
+    )
+    free = {"rope_scaling", "max_position_embeddings"}
+    wanted, given = asdict(config), asdict(found)
+    if differing := [n for n in wanted if n not in free and wanted[n] != given[n]]:
+        details = ", ".join(f"{n} {given[n]} -> {wanted[n]}" for n in differing)
+        raise CheckpointMismatchError(
+            f"{context.step}: the checkpoint {folder} has another shape than the settings "
+            f"({details}); a model's shape is set in pretrain, and must be repeated here"
+        )
+    return config, history
+
+
+def run_stage(
+    context: StepContext,
+    config: CWMConfig,
+    schedule: Schedule,
+    *,
+    weights: Path | None = None,
+    optimizer: Path | None = None,
+    history: Mapping[str, Any] | None = None,
+    keep_optimizer: bool = False,
+) -> None:
+    """Train a step: fill ``context.output`` with the checkpoint, metrics and statistics.
+
+    ``history`` is the earlier stages' under the same schedule (`start_config`); None starts anew.
+    """
+    from stages.training.worker import run_job  # imports torch
+
+    settings: TrainingSettings = context.settings
+    earlier = history or {"steps": 0, "tokens": 0}
+    job = Job(
+        name=context.step,
+        config=config,
+        settings=settings,
+        placement=context.placement,
+        schedule=schedule,
+        tokens=_token_files(context),
+        tokenizer=context.inputs["tokenizer"].path.resolve(),
+        output=context.output.resolve(),
+        scratch=context.scratch.resolve(),
+        metrics_file=context.metrics_file.resolve(),
+        weights=weights,
+        optimizer=optimizer,
+        start_tokens=earlier["tokens"],
+        start_steps=earlier["steps"],
+        keep_optimizer=keep_optimizer,
+    )
+    rows = job.rows()  # an empty data set is named here, before any worker starts
+    started, cpu = time.perf_counter(), time.process_time()
+    with progress(job):
+        run_job(job)
+    tokens = settings.steps * settings.tokens_per_step
+    record = {
+        "steps": earlier["steps"] + settings.steps,
+        "tokens": earlier["tokens"] + tokens,
+        "context_length": settings.context_length,
+        "precision": settings.precision,
+    }
+    (context.output / HISTORY).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    result = json.loads((job.scratch / RESULT).read_text())
+    statistics = {
+        "parameters": parameter_count(config),
+        "steps": settings.steps,
+        "tokens": tokens,
+        "vocab_size": config.vocab_size,
+        "wall_seconds": time.perf_counter() - started,
+        # without workers, what trained was this process
+        "cpu_seconds": time.process_time()
+        - cpu
+        + (result["worker_cpu_seconds"] if job.placement.workers else 0.0),
+        **result,
+    }
+    for source in rows.order.sources:
+        statistics[f"documents.{source.name}"] = len(source.file)
+        statistics[f"documents_fit.{source.name}"] = source.fitting
+        statistics[f"tokens.{source.name}"] = int(source.file.meta["tokens"])
+    write_statistics(context.statistics_file, statistics)
+    shutil.rmtree(job.scratch, ignore_errors=True)  # whoever asks again wants to train again
+
+
+def _token_files(context: StepContext) -> dict[str, Path]:
+    """Return the token file of every data set that the mix draws from."""
+    vocab_size = Tokenizer.load(context.inputs["tokenizer"].path).vocab_size
+    files = {}
+    for entry in context.settings.mix:
+        if entry.weight == 0:
+            continue
+        if entry.dataset not in context.inputs:
+            raise CheckpointMismatchError(
+                f"{context.step}: mix draws from {entry.dataset!r}, which is no input of the step; "
+                f"inputs: {', '.join(sorted(context.inputs))}"
+            )
+        folder = context.inputs[entry.dataset].path.resolve()
+        found = json.loads((folder / "meta.json").read_text())["vocab_size"]
+        if found != vocab_size:
+            raise CheckpointMismatchError(
+                f"{context.step}: {entry.dataset} was made with a vocabulary of {found} tokens, "
+                f"but the tokenizer has {vocab_size}"
+            )
+        files[entry.dataset] = folder
+    return files
