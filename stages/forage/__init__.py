@@ -1,0 +1,1 @@
+"""Forage: mutate-fix trajectories of a scripted agent on real functions."""
