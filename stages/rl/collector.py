@@ -153,11 +153,12 @@ class Collector:
         )
         batch.add(group, chosen)
 
-    def drain(self) -> None:
-        """Wait for what is in flight and forget it, so that validation has the workers alone."""
+    def free_pool(self) -> RolloutPool:
+        """Return the workers, idle: what was in flight is waited for and forgotten."""
         while self.pool.in_flight:
             self.pool.wait()
         self._waiting.clear()
+        return self.pool
 
     def state_dict(self) -> dict[str, Any]:
         """What a resume needs: the curriculum and the number of the next request."""

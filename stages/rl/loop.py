@@ -1,63 +1,32 @@
 """The RL loop, the same on every rank: collect, update, publish, checkpoint, validate.
 
-Rank 0 alone collects and validates; the others receive the batch. How checkpoints are kept is the
-`Keeper`'s business (Ray Train's storage, or a folder).
+Rank 0 alone collects and validates; the others receive the batch. When its rollout workers fail for
+good, all ranks stop with the same `RolloutError`, so that none is left waiting in a collective.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from cluster.dag.metrics import log_metrics, write_statistics
+from cluster.dag.process import cpu_seconds
 from model.checkpoint import save_pretrained
 from stages.rl.collector import Batch, Collector
 from stages.rl.curriculum import Curriculum
-from stages.rl.domain import Prompts, WorkerSpec
+from stages.rl.job import Job
 from stages.rl.learner import Learner
-from stages.rl.pool import RolloutPool
-from stages.rl.settings import RLPlacement, RLSettings
+from stages.rl.pool import RolloutError, RolloutPool
+from stages.rl.selection import Item
 from stages.rl.update import update
 from stages.rl.validation import Score, compare, score, summarise
 from stages.rl.weights import WeightTransport
+from stages.training.session import Session
 
-log = logging.getLogger(__name__)
-LOG_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything the trainer's ranks are told."""
-
-    spec: WorkerSpec
-    placement: RLPlacement
-    prompts: Prompts
-    output: str
-    """Folder of the artifact: the final checkpoint, metrics.jsonl and statistics.json."""
-
-    @property
-    def settings(self) -> RLSettings:
-        """The stage's settings."""
-        return self.spec.settings
-
-    @property
-    def metrics_file(self) -> Path:
-        """Where rank 0 logs."""
-        return Path(self.output) / "metrics.jsonl"
-
-
-class Keeper(Protocol):
-    """Keeps checkpoints."""
-
-    def restore(self, learner: Learner) -> dict[str, Any] | None:
-        """Load the newest checkpoint into the learner and return its state, or None."""
-
-    def keep(self, learner: Learner, step: int, state: Mapping[str, Any]) -> None:
-        """Write a checkpoint; every rank calls this."""
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(slots=True)
@@ -65,87 +34,84 @@ class _Totals:
     """What is counted over the whole run; part of a checkpoint."""
 
     updates: int = 0
-    tokens_trained: int = 0
+    tokens: int = 0
+    """Agent tokens trained on."""
     tokens_sampled: int = 0
     episodes: int = 0
     groups: int = 0
     groups_kept: int = 0
-    restarts: int = 0
     wall_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    first_solve_rate: float = -1.0
-    last_solve_rate: float = 0.0
+    worker_cpu_seconds: float = 0.0
+    solve_rate_first: float = -1.0
+    solve_rate_last: float = 0.0
+    """Moving averages over batches, each a small sample of prompts."""
 
     def add(self, batch: Batch) -> None:
         """Count one batch."""
-        self.tokens_trained += batch.tokens
+        self.tokens += batch.tokens
         self.tokens_sampled += batch.sampled_tokens
         self.episodes += batch.episodes
         self.groups += batch.groups
         self.groups_kept += batch.groups_kept
         rate = batch.solved / max(batch.scored, 1)
-        if self.first_solve_rate < 0:
-            self.first_solve_rate = self.last_solve_rate = rate
-        # smoothed, since one batch is a small sample of prompts
-        self.last_solve_rate = 0.9 * self.last_solve_rate + 0.1 * rate
+        if self.solve_rate_first < 0:
+            self.solve_rate_first = self.solve_rate_last = rate
+        self.solve_rate_last = 0.9 * self.solve_rate_last + 0.1 * rate
 
 
 class Loop:
     """One rank's run of RL; ``pool`` is given on rank 0 only."""
 
     def __init__(
-        self, job: Job, learner: Learner, keeper: Keeper, pool: RolloutPool | None
+        self, job: Job, learner: Learner, session: Session, pool: RolloutPool | None
     ) -> None:
-        self._job, self._learner, self._keeper, self._pool = job, learner, keeper, pool
+        self._job, self._learner, self._session, self._pool = job, learner, session, pool
         self._settings = job.settings
         self._transport = WeightTransport(Path(job.spec.weights))
         self._collector = _collector(job, learner, pool) if pool else None
         self._totals = _Totals()
         self._before: Score | None = None
-        self._started = self._logged = time.monotonic()
-        self._cpu = time.process_time()
+        self._started, self._cpu = time.monotonic(), cpu_seconds()
 
-    def run(self) -> None:
-        """Train from the newest checkpoint, or from the start, to the last step."""
-        step = resumed = self._restore()
+    def run(self, state: dict[str, Any] | None = None) -> None:
+        """Train to the last step, from a checkpoint's ``state`` or from the start."""
+        step = first = self._restore(state) if state else 0
         self._publish(step)
-        if self._before is None:
+        if not state:
             self._before = self._validate(step)
         while step < self._settings.steps:
             self._train_step(step)
             step += 1
-            if step % self._settings.publish_every == 0 or step == self._settings.steps:
+            last = step == self._settings.steps
+            if last or step % self._settings.publish_every == 0:
                 self._publish(step)
-            if step % self._settings.checkpoint_every == 0 or step == self._settings.steps:
-                self._keeper.keep(self._learner, step, self._state(step))
-        self._finish(resumed)
+            if last or step % self._settings.checkpoint_every == 0:
+                self._checkpoint(step)
+        self._finish(first, self._validate(step))
 
-    def _restore(self) -> int:
-        state = self._keeper.restore(self._learner)
-        if state is None:
-            return 0
+    def _restore(self, state: dict[str, Any]) -> int:
         self._totals = _Totals(**state["totals"])
-        self._totals.restarts += 1
         if self._collector:
             self._collector.load_state_dict(state["collector"])
         if state["before"]:
             self._before = Score(**{k: tuple(v) for k, v in state["before"].items()})
-        log.info("resuming from step %d", state["step"])
         return int(state["step"])
 
-    def _state(self, step: int) -> dict[str, Any]:
+    def _checkpoint(self, step: int) -> None:
         self._clock()
-        return {
+        state = {
             "step": step,
             "totals": asdict(self._totals),
             "collector": self._collector.state_dict() if self._collector else None,
             "before": asdict(self._before) if self._before else None,
         }
+        self._session.save(step, lambda folder: self._learner.save(folder, state))
 
     def _clock(self) -> None:
-        now, cpu = time.monotonic(), time.process_time()
+        now, cpu = time.monotonic(), cpu_seconds()
+        used = self._learner.total([cpu - self._cpu])[0]
         self._totals.wall_seconds += now - self._started
-        self._totals.cpu_seconds += cpu - self._cpu
+        self._totals.worker_cpu_seconds += used
         self._started, self._cpu = now, cpu
 
     def _publish(self, version: int) -> None:
@@ -153,9 +119,22 @@ class Loop:
         if self._learner.rank == 0:
             self._transport.publish(version, weights, self._learner.config.to_hf())
 
+    def _first_rank(self, work: Callable[[Collector], ResultT]) -> ResultT | None:
+        """Let rank 0 work while the others wait; a failure of its rollouts ends all of them."""
+        result, error = None, None
+        if self._collector:
+            try:
+                result = work(self._collector)
+            except RolloutError as failure:
+                error = failure
+        message = self._learner.share(str(error) if error else None)
+        if message is not None:
+            raise error or RolloutError(message)
+        return result
+
     def _train_step(self, step: int) -> None:
-        batch = self._collector.collect(step) if self._collector else None
-        items = self._learner.share(batch.items if batch else None)
+        batch = self._first_rank(lambda collector: collector.collect(step))
+        items: list[Item] = self._learner.share(batch.items if batch else None)
         began = time.monotonic()
         metrics: dict[str, float] = {}
         if items:
@@ -172,67 +151,44 @@ class Loop:
         self._totals.add(batch)
         metrics |= batch.metrics() | {"update_seconds": time.monotonic() - began}
         log_metrics(self._job.metrics_file, metrics, step=step + 1)
-        self._report(step + 1, metrics)
-
-    def _report(self, step: int, metrics: Mapping[str, float]) -> None:
-        if time.monotonic() - self._logged < LOG_SECONDS and step < self._settings.steps:
-            return
-        self._logged = time.monotonic()
-        spent = self._totals.wall_seconds + self._logged - self._started
-        log.info(
-            "step %d/%d: solve rate %.3f (smoothed %.3f), groups kept %.0f %%, staleness %.1f, "
-            "%d tokens trained, %.0f s left",
-            step,
-            self._settings.steps,
-            metrics["solve_rate"],
-            self._totals.last_solve_rate,
-            100 * metrics["groups_kept"],
-            metrics["staleness"],
-            self._totals.tokens_trained,
-            spent / step * (self._settings.steps - step),
-        )
 
     def _validate(self, version: int) -> Score | None:
-        """Score the held-out prompts on rank 0; the others wait, so that no collective times out."""
-        result = None
-        if self._pool and self._collector and self._job.prompts.heldout:
-            self._collector.drain()
-            result = score(
-                self._pool,
+        """Score the held-out prompts with the published ``version``."""
+        if not self._job.prompts.heldout:
+            return None
+        return self._first_rank(
+            lambda collector: score(
+                collector.free_pool(),
                 self._job.prompts.heldout,
                 samples=self._settings.validation_samples,
                 version=version,
                 seed=self._settings.seed,
                 per_request=self._settings.prompts_per_request,
             )
-        self._learner.share(None)
-        return result
+        )
 
-    def _finish(self, resumed: int) -> None:
-        after = self._validate(self._settings.steps)
+    def _finish(self, resumed_from: int, after: Score | None) -> None:
         weights = self._learner.state_dict()
-        if self._learner.rank:
-            return
-        output = Path(self._job.output)
-        config = self._learner.config
-        save_pretrained((config, weights), output, tokenizer_dir=self._job.spec.checkpoint)
         self._clock()
+        if self._collector is None:
+            return
+        job, samples = self._job, self._settings.validation_samples
+        save_pretrained(
+            (self._learner.config, weights), job.output, tokenizer_dir=job.spec.checkpoint
+        )
         statistics: dict[str, Any] = asdict(self._totals) | {
             "steps": self._settings.steps,
-            "resumed_from": resumed,
+            "resumed_from": resumed_from,
             "workers": self._learner.world,
-            "rollout_workers": self._job.placement.rollout_workers,
-            "prompts": sum(len(names) for names in self._job.prompts.train.values()),
-            "prompts_too_long": self._job.prompts.too_long,
-            "prompts_tried": len(self._collector.curriculum.rates) if self._collector else 0,
+            "prompts": sum(len(names) for names in job.prompts.train.values()),
+            "prompts_too_long": job.prompts.too_long,
+            "prompts_tried": len(self._collector.curriculum.rates),
         }
-        samples = self._settings.validation_samples
         if self._before and after:
             statistics |= summarise("heldout_before", self._before, samples)
             statistics |= summarise("heldout_after", after, samples)
             statistics |= compare(self._before, after)
-            _log_change(statistics)
-        write_statistics(output / "statistics.json", statistics)
+        write_statistics(job.output / "statistics.json", statistics)
 
 
 def _collector(job: Job, learner: Learner, pool: RolloutPool) -> Collector:
@@ -247,17 +203,3 @@ def _collector(job: Job, learner: Learner, pool: RolloutPool) -> Collector:
         seed=settings.seed,
     )
     return Collector(pool, curriculum, settings, learner.config.vocab_size)
-
-
-def _log_change(statistics: Mapping[str, Any]) -> None:
-    for name in ("greedy", "pass_at_1"):
-        log.info(
-            "held out, %s: %.3f -> %.3f (se %.3f, n %d, p %.3g: %s)",
-            name,
-            statistics[f"heldout_before.{name}"],
-            statistics[f"heldout_after.{name}"],
-            statistics[f"heldout_after.{name}_se"],
-            statistics["heldout_change.n"],
-            statistics[f"heldout_change.{name}_p"],
-            statistics[f"heldout_change.{name}_significance"],
-        )

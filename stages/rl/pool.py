@@ -74,7 +74,7 @@ class LocalPool:
     def __init__(
         self,
         rollout: Callable[[Request], Rollouts],
-        close: Callable[[], None],
+        close: Callable[[], object],
         max_failures: int = 3,
     ) -> None:
         self._rollout, self._close, self._max_failures = rollout, close, max_failures

@@ -13,6 +13,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
+from cluster.dag.process import cpu_seconds
 from cluster.dag.stage import resolve
 from cluster.devices import device
 from model.checkpoint import load_pretrained
@@ -52,7 +55,8 @@ class RolloutWorker:
         self._domain: Domain = resolve(spec.domain)(spec)
         self._reward = reward_function(spec.settings.reward)
         self._transport = WeightTransport(Path(spec.weights))
-        self._model = load_pretrained(spec.checkpoint).to(device()).eval()
+        dtype = torch.bfloat16 if spec.settings.precision == "bfloat16" else torch.float32
+        self._model = load_pretrained(spec.checkpoint).to(device(), dtype).eval()
         self._version: int | None = None
         self._generator = Generator(
             self._model,
@@ -65,9 +69,10 @@ class RolloutWorker:
         """Answer once the worker has started."""
         return True
 
-    def close(self) -> None:
-        """Close the sandbox."""
+    def close(self) -> float:
+        """Close the sandbox; return the processor seconds that worker and sandbox used."""
         self._domain.close()
+        return cpu_seconds()
 
     def rollout(self, request: Request) -> Rollouts:
         """Play ``samples`` episodes of each of the request's tasks."""

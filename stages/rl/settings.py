@@ -7,6 +7,7 @@ rate, group size) is marked. The scaled-down values are those of the `tiny` pres
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 KINDS = ("fix", "output", "trace")
 
@@ -61,6 +62,8 @@ class RLSettings:
     """Agent tokens with a non-zero advantage that make a batch (paper: 8.4 M to 16.8 M)."""
     max_requests_per_batch: int = 8
     """Requests after which a batch is taken as it is, when nearly no group has a mixed outcome."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the policy's weights and activations, in trainer and sampler alike."""
     updates_per_batch: int = 1
     """Optimiser steps on one batch; more than one already hurts small models at this rate."""
 
@@ -147,6 +150,10 @@ class RLPlacement:
     """CPUs of a trainer process."""
     gpus_per_worker: float = 0.0
     """GPUs of a trainer process."""
+    threads_per_worker: int = 1
+    """Threads of a trainer's tensor operations on CPUs."""
+    recompute: bool = False
+    """Recompute a block's activations in the backward pass instead of keeping them."""
     rollout_workers: int = 1
     """Rollout actors, each with its own model copy and sandbox."""
     cpus_per_rollout: float = 1.0

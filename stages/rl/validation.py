@@ -104,7 +104,7 @@ def _run(pool: RolloutPool, requests: Sequence[Request]) -> dict[int, list[Group
 
 def summarise(prefix: str, result: Score, samples: int) -> dict[str, float]:
     """Flat statistics of one score, of all kinds together and of each kind."""
-    parts = {"": range(len(result.tasks))}
+    parts = {"": list(range(len(result.tasks)))}
     kinds = sorted(set(result.kinds))
     if len(kinds) > 1:
         for kind in kinds:
