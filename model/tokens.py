@@ -211,9 +211,13 @@ class Tokenizer:
         return ids
 
     def decode(self, ids: Iterable[int], *, skip_specials: bool = False) -> str:
-        """Return the text of ``ids``; special tokens appear by their names unless skipped."""
+        """Return the text of ``ids``; special tokens appear by their names unless skipped.
+
+        An id beyond the vocabulary, which a model with a padded one may write, becomes U+FFFD.
+        """
         kept = (i for i in ids if not (skip_specials and i >= self.regular_size))
-        joined = b"".join(self.token_bytes(i) for i in kept)
+        replacement = "\ufffd".encode()
+        joined = b"".join(self.token_bytes(i) if i < self.vocab_size else replacement for i in kept)
         return joined.decode("utf-8", "surrogate-or-replace")
 
     def token_bytes(self, token: int) -> bytes:

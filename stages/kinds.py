@@ -103,15 +103,22 @@ def digest_tokenizer(folder: Path) -> str:
     return hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
 
 
+def _token_files(folder: Path) -> list[Path]:
+    heldout = folder / "heldout"
+    return [folder, heldout] if heldout.is_dir() else [folder]
+
+
 def check_tokens(folder: Path) -> None:
-    """Check a token file's parts."""
-    _need(folder, "tokens.bin", "loss.bin", "ends.npy", "keys.txt", "meta.json")
+    """Check a token file's parts, and those of the held-out one beside it."""
+    for part in _token_files(folder):
+        _need(part, "tokens.bin", "loss.bin", "ends.npy", "keys.txt", "meta.json")
 
 
 def digest_tokens(folder: Path) -> str:
-    """Digest of tokens, loss weights and document ends."""
+    """Digest of tokens, loss weights and document ends, held out ones included."""
     parts = [
-        hashlib.sha256((folder / n).read_bytes()).hexdigest()
+        hashlib.sha256((part / n).read_bytes()).hexdigest()
+        for part in _token_files(folder)
         for n in ("tokens.bin", "loss.bin", "ends.npy")
     ]
     return hashlib.sha256("".join(parts).encode()).hexdigest()

@@ -58,6 +58,7 @@ def test_decode_shows_or_skips_specials_and_replaces_broken_bytes(tokenizer):
     assert tokenizer.decode(ids, skip_specials=True) == "a"
     half = [i for i in range(tokenizer.regular_size) if tokenizer.token_bytes(i) == b"\xf0"]
     assert tokenizer.decode([*half, *tokenizer.encode("a")]) == "\ufffda"
+    assert tokenizer.decode([tokenizer.vocab_size, *tokenizer.encode("a")]) == "\ufffda"
     with pytest.raises(IndexError, match="outside the vocabulary"):
         tokenizer.token_bytes(tokenizer.vocab_size)
 
