@@ -12,11 +12,14 @@ _MEASURED_ON = {"code": "corpus", "traces": "traces"}  # what is left is measure
 
 @dataclass(frozen=True, slots=True)
 class EvaluationMetric:
-    """A number of an evaluation; ``dataset`` is the name of the input it was measured on."""
+    """A number of an evaluation; ``dataset`` is the name of the input that it was measured on.
+
+    It is None for what only belongs to another number: its error, count or baseline.
+    """
 
     name: str
     value: float
-    dataset: str
+    dataset: str | None
 
 
 def measured_on(metric: str) -> str:
@@ -42,7 +45,7 @@ def evaluation_metrics(folder: Path) -> list[EvaluationMetric]:
             f"{name}.baseline": baseline.get("value") if isinstance(baseline, dict) else None,
         }
         found += [
-            EvaluationMetric(key, float(value), measured_on(name))
+            EvaluationMetric(key, float(value), measured_on(name) if key == name else None)
             for key, value in values.items()
             if value is not None and math.isfinite(value)
         ]

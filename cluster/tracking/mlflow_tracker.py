@@ -206,15 +206,13 @@ class MlflowTracker:
         }
         metrics = []
         for found in evaluation_metrics(path):
+            if found.dataset is None:
+                metrics.append(_metric(found.name, found.value))
+                continue
             dataset = datasets.get(found.dataset)
-            metrics.append(
-                _metric(
-                    found.name,
-                    found.value,
-                    model=models[0] if models else None,
-                    dataset=(dataset.name, dataset.digest) if dataset else None,
-                )
-            )
+            measured = (dataset.name, dataset.digest) if dataset else None
+            model = models[0] if models else None
+            metrics.append(_metric(found.name, found.value, model=model, dataset=measured))
         return metrics
 
     def _note(
@@ -227,7 +225,7 @@ class MlflowTracker:
         rows = [("state", state), ("made from", notes.made_from(self.experiment, sources))]
         if product is not None:
             used = notes.used_by(self.experiment, product.kind, product.digest, product.model_id)
-            rows += [("used by", used), ("artifact", f"`{product.path}`")]
+            rows += [("used by", used), ("artifact", f"`{notes.short_path(product.path)}`")]
         return notes.table(rows)[:MAX_TAG]
 
     def _row(self, child: Run) -> dict[str, Any]:

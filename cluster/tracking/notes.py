@@ -43,6 +43,13 @@ def used_by(experiment: str, kind: str, digest: str, model: str) -> str:
     return link(f"runs with this {kind}", search_link(experiment, query))
 
 
+def short_path(path: str) -> str:
+    """Return an artifact's path with its identifiers cut: a long line pushes the UI's side panel
+    away.
+    """
+    return "/".join(part[:12] for part in path.split("/"))
+
+
 def step_table(experiment: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the pipeline's table: rows have step, run, status, origin ("" unless cached) and
     model.

@@ -19,6 +19,7 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
+from cluster.tracking import notes
 from cluster.tracking.contract import InputRef
 from cluster.tracking.names import parameters, run_link, short_digest
 
@@ -154,11 +155,13 @@ class Products:
         return found[0] if found else None
 
     def _create_model(self, run_id: str, artifact: Mapping[str, Any], path: Path) -> str:
+        made_by = run_link(self._experiment, run_id)
         tags = {
             "mlflow.model.isExternal": "true",  # the weights stay in the store
             "cwm.artifact": self._relative(path),
             "cwm.digest": artifact["content_digest"],
             "cwm.fingerprint": artifact.get("fingerprint", ""),
+            notes.TAG: notes.table([("made by", notes.link(artifact["step"], made_by))]),
         }
         model = self._client.create_logged_model(
             self._experiment,
