@@ -8,7 +8,7 @@ What each directory holds, and which stage makes it::
     trajectories train/ heldout/ dropped/                  forage (rows: TRAJECTORIES, DROPPED)
     tasks        train.jsonl heldout.jsonl                 tasks (see stages.tasks.task)
     tokenizer    tokenizer.json tokenizer_config.json …    tokenizer
-    tokens       tokens.bin loss.bin ends.npy keys.txt meta.json   tokenize
+    tokens       tokens.bin loss.bin ends.npy keys.txt meta.json heldout/   tokenize
     checkpoint   config.json model.safetensors tokenizer files [optimizer/]
     evaluation   results.json examples.jsonl               evaluate
     report       index.html                                report
