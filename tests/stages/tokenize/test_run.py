@@ -1,14 +1,18 @@
 """The tokenize stage: token files, their order, counts and provenance."""
 
 import random
+from importlib import import_module
 
 import pytest
 
 from cluster.dag.metrics import read_statistics
+from cluster.dag.stage import resolve
 from model.trace import parse
+from stages import tokenize
+from stages import tokenizer as tokenizer_stage
 from stages.kinds import check_tokens, digest_tokens
 from stages.tokenize.settings import TokenizeSettings
-from stages.tokenize.source import WrongSourceError
+from stages.tokenize.source import SOURCES, WrongSourceError
 from stages.training.token_file import TokenFile
 from tests.stages.rows import document_row, program_row, write_corpus, write_traces
 
@@ -77,3 +81,13 @@ def test_a_rendering_refuses_another_kind_of_source(step, tmp_path):
 def test_settings_out_of_range_name_the_field(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TokenizeSettings(**wrong)
+
+
+@pytest.mark.parametrize("stage", [tokenize.STAGE, tokenizer_stage.STAGE])
+def test_what_the_stages_name_exists(stage):
+    assert callable(resolve(stage.run))
+    for name in stage.modules:
+        import_module(name)
+    for source in SOURCES.values():
+        assert callable(source.render)
+        assert any(kind.name == source.kind for kind in tokenize.STAGE.inputs["source"])
