@@ -220,9 +220,14 @@ class CWM(nn.Module):
         ``weights_T`` (1 where absent), "none" gives nll [T]. ``temperature`` divides the logits of
         the loss.
         """
-        attend = partial(_attend_packed, self.attention, self.config, packing)
-        hidden_TE = self.model(ids_T, packing.positions, attend)
+        hidden_TE = self.hidden(ids_T, packing)
         out: torch.Tensor = self.lm_head(hidden_TE, labels_T, weights_T, reduction, temperature)
+        return out
+
+    def hidden(self, ids_T: torch.Tensor, packing: Packing) -> torch.Tensor:
+        """Return what the head sees of a packed row, [T, E]."""
+        attend = partial(_attend_packed, self.attention, self.config, packing)
+        out: torch.Tensor = self.model(ids_T, packing.positions, attend)
         return out
 
 

@@ -1,0 +1,116 @@
+"""Repairing a broken function, judged by running its hidden tests in the sandbox.
+
+``fix.pass_at_1`` and ``fix.pass_at_8`` are unbiased estimates from samples at the setting's
+temperature, ``fix.greedy`` is one deterministic answer. A verdict that the sandbox could not reach
+is left out, never counted as a failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from cluster.sandbox import Limits, Sandbox
+from model.chat import decode_answer
+from stages.evaluate.estimate import Observation, pass_at_k
+from stages.evaluate.outputs import chat_prompt, fitting, origin, sample_tasks
+from stages.evaluate.record import Example, Record
+from stages.evaluate.settings import EvaluateSettings
+from stages.evaluate.subject import Subject
+from stages.evaluate.traces import SUFFIX
+from stages.tasks.task import Task
+from stages.tasks.verify import PRELOAD, verify
+
+log = logging.getLogger(__name__)
+
+Verdicts = dict[tuple[str, str], bool | None]
+"""(task, answer) -> passed; None when the sandbox failed."""
+
+_QUIET_SECONDS = 5.0
+
+
+def judge(tasks: Sequence[Task], answers: Sequence[Sequence[str]]) -> Verdicts:
+    """Run every different answer of every task once."""
+    wanted = {(t.id, text): t for t, texts in zip(tasks, answers, strict=True) for text in texts}
+    verdicts: Verdicts = {}
+    started = said = time.monotonic()
+    with Sandbox(preload=PRELOAD, limits=Limits()) as box:
+        for (task_id, text), task in wanted.items():
+            verdicts[task_id, text] = verify(task, text, box)
+            if time.monotonic() - said > _QUIET_SECONDS:
+                said = time.monotonic()
+                rate = len(verdicts) / (said - started)
+                left = (len(wanted) - len(verdicts)) / rate
+                log.info("judged %d of %d repairs, %.0f s left", len(verdicts), len(wanted), left)
+    return verdicts
+
+
+def measure(
+    subject: Subject, record: Record, heldout: Sequence[Task], settings: EvaluateSettings
+) -> None:
+    """Add the three metrics, for each source."""
+    for source, suffix in SUFFIX.items():
+        tasks = sample_tasks(heldout, "fix", source, count=settings.fix_tasks, seed=settings.seed)
+        room = subject.context_length - settings.fix_tokens
+        asked, prompts = fitting(tasks, [chat_prompt(t, subject) for t in tasks], room)
+        record.left_out[f"fix{suffix}: too long"] += len(tasks) - len(asked)
+        if asked:
+            _measure(subject, record, asked, prompts, settings, suffix)
+
+
+def _measure(
+    subject: Subject,
+    record: Record,
+    tasks: Sequence[Task],
+    prompts: list[list[int]],
+    settings: EvaluateSettings,
+    suffix: str,
+) -> None:
+    limit = settings.fix_tokens
+    greedy = _texts(subject, subject.answers(prompts, max_new_tokens=limit))
+    drawn = subject.answers(
+        prompts,
+        max_new_tokens=limit,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        samples=settings.fix_samples,
+    )
+    sampled = _texts(subject, drawn)
+    verdicts = judge(tasks, [g + s for g, s in zip(greedy, sampled, strict=True)])
+    record.left_out[f"fix{suffix}: sandbox failed"] += sum(v is None for v in verdicts.values())
+    for k in (1, 8):
+        record.add(
+            f"fix.pass_at_{k}{suffix}",
+            pass_observations(tasks, sampled, verdicts, k),
+            prompt="chat",
+        )
+    record.add(
+        f"fix.greedy{suffix}",
+        pass_observations(tasks, greedy, verdicts, 1),
+        prompt="chat",
+        examples=[
+            Example(t.id, subject.text(p), text, _tests(t), bool(verdicts[t.id, text]), origin(t))
+            for t, p, (text,) in zip(tasks, prompts, greedy, strict=True)
+        ],
+    )
+
+
+def pass_observations(
+    tasks: Sequence[Task], answers: Sequence[Sequence[str]], verdicts: Verdicts, k: int
+) -> list[Observation]:
+    """Return each task's pass@k; tasks with fewer than ``k`` verdicts are left out."""
+    found = []
+    for task, texts in zip(tasks, answers, strict=True):
+        reached = [v for text in texts if (v := verdicts[task.id, text]) is not None]
+        if len(reached) >= k:
+            found.append(Observation(task.group, pass_at_k(len(reached), sum(reached), k)))
+    return found
+
+
+def _texts(subject: Subject, answers: Sequence[Sequence[Sequence[int]]]) -> list[list[str]]:
+    return [[decode_answer(ids, subject.tokenizer) for ids in group] for group in answers]
+
+
+def _tests(task: Task) -> str:
+    return "\n".join(f"{call} == {expected}" for call, expected in task.visible_tests)
