@@ -1,1 +1,1 @@
-"""The DAG kit: what a stage is, what identifies a step, how its artifact is published, planned and run."""
+"""The DAG kit: stages, the identity of a step, publishing its artifact, planning and running."""

@@ -1,7 +1,8 @@
 """Metrics and statistics of a step, as files in its artifact.
 
-The files are the record of truth: the tracker mirrors ``metrics.jsonl`` to MLflow while the step runs, and the
-report reads them without MLflow. Any process of the step may append to ``metrics.jsonl``.
+The files are the record of truth: the tracker mirrors ``metrics.jsonl`` to MLflow while the step
+runs, and the report reads them without MLflow. Any process of the step may append to
+``metrics.jsonl``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 
 def log_metrics(file: Path, metrics: Mapping[str, float], *, step: int) -> None:
-    """Append one line ``{"step", "time", "metrics"}`` to ``file``; one write call, so lines never interleave."""
+    """Append ``{"step", "time", "metrics"}`` to ``file`` in one write: lines never interleave."""
     line = json.dumps({"step": step, "time": time.time(), "metrics": dict(metrics)}) + "\n"
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -25,7 +26,7 @@ def log_metrics(file: Path, metrics: Mapping[str, float], *, step: int) -> None:
 
 
 def read_metrics(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of ``metrics.jsonl``; a step replayed after a resume appears again, the later one counts."""
+    """Yield the lines of ``metrics.jsonl``; of a step replayed after a resume the later counts."""
     if not file.exists():
         return
     with file.open() as lines:

@@ -1,9 +1,11 @@
 """What a stage declares, and what its function is given when it runs.
 
-A *stage* is a kind of work; a *step* is a stage with settings and inputs in a pipeline; an *artifact* is the
-immutable directory that a step published; an *attempt* is one execution of a step.
+A *stage* is a kind of work; a *step* is a stage with settings and inputs in a pipeline; an
+*artifact* is the immutable directory that a step published; an *attempt* is one execution of a
+step.
 
-Functions are named by strings (``"stages.crawl.run:run"``) so that planning a pipeline imports no heavy library.
+Functions are named by strings (``"stages.crawl.run:run"``) so that planning a pipeline imports no
+heavy library.
 """
 
 from __future__ import annotations
@@ -18,16 +20,19 @@ from typing import Any
 def resolve(name: str) -> Callable[..., Any]:
     """Return the function that ``"package.module:function"`` names."""
     module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    function: Callable[..., Any] = getattr(import_module(module), attribute)
+    return function
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
     """A kind of artifact: its name, the check made at publishing and the digest of its content.
 
-    ``check`` names a function (directory) -> None that raises when the directory breaks the kind's contract.
-    ``digest`` names a function (directory) -> hex digest of what a consumer can see; None means the bytes of
-    every file except ``metrics.jsonl``.
+    ``check`` names a function (directory) -> None that raises when the directory breaks the kind's
+    contract.
+    ``digest`` names a function (directory) -> hex digest of what a consumer can see; None means the
+    bytes of every file except ``metrics.jsonl``, ``statistics.json`` and ``log.txt``, which tell
+    how it went.
     """
 
     name: str
@@ -40,11 +45,18 @@ class Stage:
     """A kind of work.
 
     ``run`` names a function (StepContext) -> None that fills ``context.output``.
-    ``inputs`` maps required input names to the kinds they accept; inputs of other names are allowed when their
-    kind is in ``more``.
-    ``snapshot`` names a function (settings) -> JSON value, for sources: what is out there now (versions, digests).
-    ``bundles`` names a function (placement, settings) -> list of Ray resource dicts that the step needs at once.
+    ``inputs`` maps required input names to the kinds they accept; inputs of other names are allowed
+    when their kind is in ``more``.
+    ``snapshot`` names a function (settings) -> JSON value, for sources: what is out there now
+    (versions, digests).
+    ``bundles`` names a function (placement, settings) -> list of Ray resource dicts that the step
+    needs at once.
+    ``estimate`` names a function (settings, placement) -> mapping of label to value that the plan
+    prints: "parameters", "tokens", "FLOPs", "memory per GPU bytes", "disk bytes".
     ``modules`` are further modules whose code is part of the stage (its own package always is).
+    ``headline`` names the statistics that the summary of a run shows.
+    ``executes_code`` says that it runs crawled or generated programs: the interpreter's version
+    then is part of its identity, and the plan checks that they can be contained.
     """
 
     name: str
@@ -57,7 +69,9 @@ class Stage:
     more: tuple[Kind, ...] = ()
     snapshot: str | None = None
     bundles: str | None = None
+    estimate: str | None = None
     modules: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
     executes_code: bool = False
     deterministic: bool = True
 
@@ -76,9 +90,11 @@ class Input:
 class StepContext:
     """What a stage's function is given.
 
-    ``output`` is an empty directory that becomes the artifact when the function returns.
+    ``output`` is an empty directory that becomes the artifact when the function returns; only
+    ``metrics.jsonl`` of a killed attempt is still there when it is resumed.
     ``scratch`` outlives a killed attempt: whoever runs the same step again finds it as it was left.
-    ``attempt`` and ``fingerprint`` name this execution; their first characters make a unique Ray Train run name.
+    ``attempt`` and ``fingerprint`` name this execution, also after it was killed and resumed; the
+    first characters of both together make a unique Ray Train run name.
     """
 
     step: str
@@ -97,5 +113,5 @@ class StepContext:
 
     @property
     def statistics_file(self) -> Path:
-        """Where the step leaves its final statistics, a flat JSON object (see `cluster.dag.metrics`)."""
+        """Where the step leaves its final statistics, a flat JSON object."""
         return self.output / "statistics.json"

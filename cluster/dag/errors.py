@@ -1,0 +1,7 @@
+"""The base of the kit's named errors, which are printed without a traceback."""
+
+from __future__ import annotations
+
+
+class DagError(RuntimeError):
+    """Something a person can act on; the message says what, where and what to do."""

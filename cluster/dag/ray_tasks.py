@@ -1,0 +1,101 @@
+"""Runs steps as Ray tasks.
+
+A step's own task asks for no CPU: its workers (Ray Train, actors, a Beam runner's harnesses) ask
+for what they use, and the executor's ledger has reserved all of it before the task starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import ray
+from ray.exceptions import NodeDiedError, RayError, WorkerCrashedError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from cluster.dag.attempt import Done, StepFailedError, Work, run_attempt
+from cluster.dag.containment import NotContainedError, containment
+from cluster.dag.errors import DagError
+from cluster.dag.executor import Failure
+from cluster.dag.placement import Node
+from cluster.ray_session import free_nodes
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 20.0
+"""How long stopped steps may take to end: time for a checkpoint."""
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def step_task(work: Work) -> Done:
+    """Make an attempt in a Ray worker."""
+    return run_attempt(work)
+
+
+class RayBackend:
+    """`cluster.dag.executor.Backend` on the Ray session that is open."""
+
+    def __init__(self) -> None:
+        self._running: dict[Any, str] = {}
+
+    def nodes(self) -> list[Node]:
+        """Return the cluster's nodes with what is free on each."""
+        return free_nodes()
+
+    def start(self, work: Work, node: str | None) -> None:
+        """Submit the attempt as a task, on ``node`` if there is room for its process."""
+        options: dict[str, Any] = {"name": f"step {work.step.name}"}
+        if node is not None and len(node) == 56:  # a node that is up; others are still to come
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
+        self._running[step_task.options(**options).remote(work)] = work.step.name
+
+    def ended(self, seconds: float) -> list[tuple[str, Done | Failure]]:
+        """Return the attempts that ended, waiting at most so long for the first."""
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=seconds)
+        return [(self._running.pop(task), _result(task)) for task in ready]
+
+    def stop(self) -> None:
+        """Interrupt all tasks, wait for them to release what they hold, then kill what is left."""
+        for task in self._running:
+            ray.cancel(task, force=False, recursive=True)
+        until = time.monotonic() + STOP_SECONDS
+        left = list(self._running)
+        while left and time.monotonic() < until:
+            _, left = ray.wait(left, num_returns=len(left), timeout=0.5)
+        for task in left:
+            log.warning("%s did not stop within %.0f s; killed", self._running[task], STOP_SECONDS)
+            ray.cancel(task, force=True)
+        self._running.clear()
+
+
+def _result(task: Any) -> Done | Failure:
+    """Return what a finished task returned, or how it failed."""
+    try:
+        done: Done = ray.get(task)
+        return done
+    except StepFailedError as error:  # Ray raises what the task raised
+        return Failure(_own_words(error))
+    except DagError as error:
+        return Failure(f"{type(error).__name__}: {_own_words(error)}")
+    except (WorkerCrashedError, NodeDiedError) as error:
+        return Failure(f"its process was killed ({type(error).__name__})", crashed=True)
+    except RayError as error:
+        return Failure(f"{type(error).__name__}: {error}")
+
+
+def _own_words(error: Exception) -> str:
+    """Return the task's own message without Ray's copy of the remote traceback."""
+    return str(getattr(error, "cause", error))
+
+
+def contain_everywhere() -> None:
+    """Check on every node that untrusted code can be contained; raises `NotContainedError`."""
+    probe = ray.remote(num_cpus=0)(containment)
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    for node in nodes:
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+        try:
+            ray.get(probe.options(scheduling_strategy=strategy).remote(), timeout=120)
+        except NotContainedError as error:
+            raise NotContainedError(f"node {node}: {_own_words(error)}") from error
