@@ -116,3 +116,17 @@ def test_a_rollout_worker_that_keeps_dying_ends_the_stage_by_name(ray_session, s
     with pytest.raises(RolloutError, match="failed 3 times, last on rollout worker 0"):
         run_job(job)
     assert time.monotonic() - began < 60 + 30 * (os.getloadavg()[0] > 2)
+
+
+def test_two_trainers_compute_what_one_does(ray_session, sanity_job):
+    alone = sanity_job("alone", steps=3)
+    run_job(alone)
+    shared = sanity_job(
+        "shared",
+        steps=3,
+        placement={"workers": 2, "cpus_per_worker": 0.5, "micro_batch_tokens": 200},
+    )
+    run_job(shared)
+    assert read_statistics(shared.output / "statistics.json")["workers"] == 2
+    left, right = load_state_dict(alone.output), load_state_dict(shared.output)
+    assert max((left[n] - right[n]).abs().max() for n in left) < 1e-4
