@@ -2,17 +2,18 @@
 
 Generating and scoring are apart; scoring is pure and lives in the files marked *::
 
-    settings.py   how much of everything is measured, and how answers are asked for
-    subject.py    the model under evaluation: loading, next-token hits, answers
-    code_bits.py  bits per byte of held-out code, beside a byte trigram and gzip
-    trigram.py    * the byte trigram
-    frames.py     * next frame given the true history: event, state, action, value
-    traces.py     frames of held-out traces, and whole traces written freely
-    outputs.py    predicting a call's result, directly and by writing the trace
-    guesses.py    * what guessing without a model reaches
-    fixes.py      repairing a function, judged by execution
-    estimate.py   * proportions with their standard errors, pass@k
-    record.py     results.json and examples.jsonl
+    settings.py     how much of everything is measured, and how answers are asked for
+    subject.py      the model under evaluation: loading, next-token hits, answers
+    code_bits.py    bits per byte of held-out code, beside a byte trigram and gzip
+    trigram.py      * the byte trigram
+    frames.py       * next frame given the true history: event, state, action, value
+    traces.py       frames of held-out traces
+    free_traces.py  whole traces written freely from the call on
+    outputs.py      predicting a call's result, directly and by writing the trace
+    guesses.py      * what guessing without a model reaches
+    fixes.py        repairing a function, judged by execution
+    estimate.py     * proportions with their standard errors, pass@k
+    record.py       results.json and examples.jsonl
 """
 
 from cluster.dag.stage import Stage
@@ -32,7 +33,13 @@ STAGE = Stage(
         "tasks": (TASKS,),
     },
     output=EVALUATION,
-    modules=("model", "stages.tasks", "stages.tokenizer.sample"),
+    modules=(
+        "model",
+        "stages.tasks",
+        "stages.tokenize.asserts",
+        "stages.tokenize.episodes",
+        "stages.tokenizer.sample",
+    ),
     headline=("code.bits_per_byte", "traces.changed_state", "output.direct", "fix.pass_at_1"),
     executes_code=True,
 )

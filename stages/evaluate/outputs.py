@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from model.chat import decode_answer, encode_chat
 from model.trace import Frame, entry_prompt, final_value, mark_line, parse
 from stages.evaluate.estimate import Estimate, Observation, ratio
+from stages.evaluate.free_traces import given_call
 from stages.evaluate.guesses import best_position, copied, majority
 from stages.evaluate.record import Example, Record
 from stages.evaluate.settings import EvaluateSettings
 from stages.evaluate.subject import Subject
-from stages.evaluate.traces import SUFFIX, given_call
+from stages.evaluate.traces import SUFFIX
 from stages.tasks.task import Task, extract_answer, prompt_messages
 from stages.tasks.verify import same_value
 from stages.tokenize.asserts import prompt_pieces

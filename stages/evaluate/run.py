@@ -12,7 +12,7 @@ import torch
 
 from cluster.dag.metrics import log_metrics, write_statistics
 from cluster.dag.stage import StepContext
-from stages.evaluate import code_bits, fixes, outputs, traces
+from stages.evaluate import code_bits, fixes, free_traces, outputs, traces
 from stages.evaluate.record import Record
 from stages.evaluate.settings import EvaluatePlacement, EvaluateSettings
 from stages.evaluate.subject import Subject
@@ -35,7 +35,7 @@ def run(context: StepContext) -> None:
     parts: dict[str, Callable[[], None]] = {
         "code": partial(code_bits.measure, subject, record, paths["corpus"], settings),
         "frames": partial(traces.measure_frames, subject, record, paths["traces"], settings),
-        "free": partial(traces.measure_free, subject, record, paths["traces"], settings),
+        "free": partial(free_traces.measure_free, subject, record, paths["traces"], settings),
         "output": partial(outputs.measure_direct, subject, record, training, heldout, settings),
         "by_trace": partial(outputs.measure_by_trace, subject, record, training, heldout, settings),
         "fix": partial(fixes.measure, subject, record, heldout, settings),

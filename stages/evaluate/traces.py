@@ -1,29 +1,19 @@
-"""Held-out traces: every next frame given the true history, and whole traces written freely.
+"""Held-out traces: every next frame, given the true history.
 
 Metrics (programs; functions with the suffix ``.function``): ``traces.event``, ``traces.state`` and
 ``traces.changed_state`` over line frames, ``traces.action`` over all frames, ``traces.value`` over
-returns and exceptions; ``traces.valid_format`` over freely written traces. The first frame is
-given. Observations are clustered by near-duplicate group.
+returns and exceptions. The first frame is given. Observations are clustered by near-duplicate
+group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.trace import (
-    Frame,
-    Scopes,
-    Step,
-    Trace,
-    encode_context,
-    encode_step,
-    entry_prompt,
-    final_value,
-    parse,
-)
+from model.trace import Scopes, Step, Trace, encode_context, encode_step
 from stages.evaluate.estimate import Observation, ratio
 from stages.evaluate.frames import FrameScore, Separators, changed_states, score_step
 from stages.evaluate.record import Example, Record
@@ -107,33 +97,35 @@ def measure_frames(
             for one, frames in zip(passages, scores, strict=True)
             for frame in frames
         ]
+        _add_metrics(record, suffix, pairs, _frame_examples(passages, scores))
 
-        def observe(
-            part: Callable[[FrameScore], bool | None],
-            pairs: list[tuple[str, FrameScore]] = pairs,
-        ) -> Iterator[Observation]:
-            for group, frame in pairs:
-                if (right := part(frame)) is not None:
-                    yield Observation(group, float(right))
 
-        examples = _frame_examples(passages, scores)
-        record.add(f"traces.event{suffix}", observe(lambda f: f.event))
-        record.add(
-            f"traces.state{suffix}",
-            observe(lambda f: f.state),
-            baselines={
-                "copying ..": ratio(observe(lambda f: None if f.state is None else f.copied))
-            },
-        )
-        record.add(
-            f"traces.changed_state{suffix}",
-            observe(lambda f: f.state if f.changed else None),
-            # a changed state has a local that is not "..", so copying is never right
-            baselines={"copying ..": ratio(observe(lambda f: False if f.changed else None))},
-            examples=examples,
-        )
-        record.add(f"traces.action{suffix}", observe(lambda f: f.action))
-        record.add(f"traces.value{suffix}", observe(lambda f: f.value))
+def _add_metrics(
+    record: Record, suffix: str, pairs: Sequence[tuple[str, FrameScore]], examples: list[Example]
+) -> None:
+    """Add the metrics of frames, each given with its group."""
+
+    def observe(part: Callable[[FrameScore], bool | None]) -> list[Observation]:
+        parts = ((group, part(frame)) for group, frame in pairs)
+        return [Observation(group, float(right)) for group, right in parts if right is not None]
+
+    copied = observe(lambda f: None if f.state is None else f.copied)
+    # a changed state has a local that is not "..", so copying is never right
+    never = observe(lambda f: False if f.changed and f.state is not None else None)
+    record.add(f"traces.event{suffix}", observe(lambda f: f.event))
+    record.add(
+        f"traces.state{suffix}",
+        observe(lambda f: f.state),
+        baselines={"copying ..": ratio(copied)},
+    )
+    record.add(
+        f"traces.changed_state{suffix}",
+        observe(lambda f: f.state if f.changed else None),
+        baselines={"copying ..": ratio(never)},
+        examples=examples,
+    )
+    record.add(f"traces.action{suffix}", observe(lambda f: f.action))
+    record.add(f"traces.value{suffix}", observe(lambda f: f.value))
 
 
 def _frame_examples(
@@ -164,69 +156,3 @@ def _frame_examples(
 def origin(row: Row) -> dict[str, str]:
     """Return where a trace comes from."""
     return {name: row[name] for name in ("document", "origin", "licence", "name")}
-
-
-def whole(row: Row) -> bool:
-    """Say whether a trace begins with a call and ends by leaving it."""
-    trace = Trace.from_row(row)
-    return trace.whole and bool(trace.frames) and trace.frames[0].event == "call"
-
-
-def entry_call(row: Row) -> Frame:
-    """Return a trace's first frame."""
-    return Frame.from_row(row["frames"][0])
-
-
-def given_call(call: Frame, subject: Subject) -> list[int]:
-    """Return the tokens of the call frame that a freely written trace starts from."""
-    return encode_step(Scopes().diff(call), subject.tokenizer)
-
-
-def measure_free(
-    subject: Subject, record: Record, traces: Path, settings: EvaluateSettings
-) -> None:
-    """Add ``traces.valid_format``: the grammar is kept to the end and the entry's scope left."""
-    for source, suffix in SUFFIX.items():
-        rows = sample_traces(
-            traces / "heldout", source, count=settings.free_traces, seed=settings.seed
-        )
-        asked, prompts = [], []
-        for row in filter(whole, rows):
-            prompt = entry_prompt(row["context"], entry_call(row), subject.tokenizer)
-            truth = Trace.from_row(row)
-            rest = [encode_step(s, subject.tokenizer) for s in _steps(truth)[1:]]
-            # only what the true trace has room for can be asked for
-            if len(prompt) + sum(map(len, rest)) < subject.context_length:
-                asked.append(row)
-                prompts.append(prompt)
-        record.left_out[f"traces.valid_format{suffix}: too long or not whole"] += len(rows) - len(
-            asked
-        )
-        answers = subject.answers(prompts, max_new_tokens=subject.context_length)
-        parsed = [
-            parse([*given_call(entry_call(row), subject), *ids], subject.tokenizer)
-            for row, (ids,) in zip(asked, answers, strict=True)
-        ]
-        record.add(
-            f"traces.valid_format{suffix}",
-            [
-                Observation(r["group"], float(p.complete))
-                for r, p in zip(asked, parsed, strict=True)
-            ],
-            examples=[
-                Example(
-                    row["key"],
-                    row["context"],
-                    subject.text(ids),
-                    row["result"],
-                    final_value(p) == row["result"],
-                    origin(row),
-                )
-                for row, p, (ids,) in zip(asked, parsed, answers, strict=True)
-            ],
-        )
-
-
-def _steps(trace: Trace) -> list[Step]:
-    scopes = Scopes()
-    return [scopes.diff(frame) for frame in trace.frames]
