@@ -46,6 +46,7 @@ def start_server(store: Path, port: int) -> subprocess.Popen[bytes]:
             raise TrackingError(f"port {port} is taken ({error}); choose another --port") from error
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", HOST]
     command += ["--port", str(port), "--backend-store-uri", embedded_uri(store)]
+    command += ["--uvicorn-opts", "--log-level=warning"]
     command += ["--default-artifact-root", (store / "mlflow-artifacts").resolve().as_uri()]
     settings = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
