@@ -5,7 +5,10 @@ import pytest
 
 from cluster.dag.stage import Input, StepContext
 from model.tokens import Tokenizer, train_tokenizer
-from stages.training.settings import ModelSettings, TrainingPlacement
+from stages.training.job import Job
+from stages.training.run import model_config
+from stages.training.schedule import CosineSchedule
+from stages.training.settings import ModelSettings, ScheduleSettings, TrainingPlacement
 from stages.training.token_file import TokenFile, TokenWriter
 
 
@@ -37,6 +40,7 @@ def tokenizer_folder(tmp_path_factory):
 MODEL = ModelSettings(
     hidden_size=32, intermediate_size=64, layers=2, heads=2, kv_heads=1, head_dim=16, vocab_size=556
 )
+TINY_SCHEDULE = ScheduleSettings(peak_learning_rate=1e-2, warmup_steps=3, horizon_tokens=10_000)
 SMALL = {"model": MODEL, "context_length": 64, "row_tokens": 64, "seed": 3}
 
 
@@ -64,6 +68,40 @@ def context(tmp_path, tokenizer_folder, write_tokens):
             },
             output=output,
             scratch=tmp_path / f"{name}-scratch",
+        )
+
+    return make
+
+
+@pytest.fixture
+def job(tmp_path, tokenizer_folder, write_tokens):
+    """Return a function that makes a job over two small data sets."""
+    vocab = Tokenizer.load(tokenizer_folder).vocab_size
+    made = []
+
+    def make(settings, **placement):
+        tokens = {
+            entry.dataset: write_tokens(
+                entry.dataset, [5 + i % 90 for i in range(300)], vocab, i
+            ).folder
+            for i, entry in enumerate(settings.mix)
+        }
+        folder = tmp_path / f"job{len(made)}"
+        (folder / "scratch").mkdir(parents=True)
+        made.append(folder)
+        return Job(
+            name="test",
+            config=model_config(
+                MODEL, context_length=64, tokenizer=Tokenizer.load(tokenizer_folder)
+            ),
+            settings=settings,
+            placement=TrainingPlacement(**{"workers": 0, "log_every": 1, **placement}),
+            schedule=CosineSchedule(settings.schedule, settings.tokens_per_step),
+            tokens=tokens,
+            tokenizer=tokenizer_folder,
+            output=folder,
+            scratch=folder / "scratch",
+            metrics_file=folder / "metrics.jsonl",
         )
 
     return make
