@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,12 @@ def _text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
 
 def tasks(spec: WorkerSpec) -> Domain:
     """Build the stage's domain: chats of `stages.tasks`, verdicts by execution."""
-    from cluster.sandbox import Limits, Sandbox
-    from stages.tasks.task import Task, prompt_messages, read_tasks
-    from stages.tasks.verify import PRELOAD, verify
+    from cluster.sandbox import Sandbox
+    from stages.tasks.task import prompt_messages, read_tasks
+    from stages.tasks.verify import LIMITS, PRELOAD, verify
 
     tokenizer = Tokenizer.load(Path(spec.checkpoint))
-    box = Sandbox(preload=PRELOAD, limits=Limits())
+    box = Sandbox(preload=PRELOAD, limits=LIMITS)
     rows = {
         task.id: task
         for split in ("train", "heldout")
@@ -81,7 +81,7 @@ def tasks(spec: WorkerSpec) -> Domain:
     verdicts: dict[tuple[str, str], bool | None] = {}
 
     def prompt(arguments: Mapping[str, Any]) -> list[int]:
-        messages = prompt_messages(Task(**arguments))
+        messages = prompt_messages(rows[arguments["id"]])
         return encode_chat(messages, tokenizer, generation_prefix=True)[0]
 
     def verdict(arguments: Mapping[str, Any], text: str) -> bool | None:
@@ -103,7 +103,7 @@ def tasks(spec: WorkerSpec) -> Domain:
     )
     return Domain(
         env=env,
-        arguments={name: asdict(task) for name, task in rows.items()},
+        arguments={name: {"id": name} for name in rows},
         kinds={name: task.kind for name, task in rows.items()},
         stop_ids=tuple(tokenizer.stop_ids),
         close=box.close,
