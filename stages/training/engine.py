@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,7 @@ class State:
 
 def open_engine(job: Job, session: Session) -> tuple[Any, State]:
     """Make the engine and fill it: from the last checkpoint, else from where the job starts."""
-    restored = session.restored()
-    with restored or nullcontext() as folder:
+    with session.restored() as folder:
         universal = _universal(job, folder)
         settings = job.settings
         config = zero3_config(
@@ -122,10 +120,7 @@ def export(job: Job, session: Session, engine: Any) -> None:
         save_pretrained((job.config, tensors), job.output, job.tokenizer)
     if job.keep_optimizer:
         dist.barrier()
-        restored = session.restored()
-        if restored is None:
-            raise RuntimeError(f"{job.name}: no checkpoint to take the optimizer's state from")
-        with restored as folder:
-            if dist.get_rank() == 0:
+        with session.restored() as folder:
+            if dist.get_rank() == 0 and folder is not None:
                 to_universal(folder / SHARDS, job.output / OPTIMIZER)
-            dist.barrier()
+            dist.barrier()  # until then the checkpoint must stay

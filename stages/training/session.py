@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +17,8 @@ KEPT = 2
 class Session(Protocol):
     """A worker's link to whoever restarts it."""
 
-    def restored(self) -> AbstractContextManager[Path] | None:
-        """Return the last checkpoint's directory, or None at the beginning."""
+    def restored(self) -> AbstractContextManager[Path | None]:
+        """Give the last checkpoint's directory while the context lasts; None at the beginning."""
         ...
 
     def save(self, step: int, write: Callable[[Path], None]) -> None:
@@ -36,10 +36,10 @@ class LocalSession:
     def _checkpoints(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("step*") if re.fullmatch(r"step\d+", p.name))
 
-    def restored(self) -> AbstractContextManager[Path] | None:
-        """Return the last checkpoint's directory."""
+    def restored(self) -> AbstractContextManager[Path | None]:
+        """Give the last checkpoint's directory."""
         checkpoints = self._checkpoints()
-        return nullcontext(checkpoints[-1]) if checkpoints else None
+        return nullcontext(checkpoints[-1] if checkpoints else None)
 
     def save(self, step: int, write: Callable[[Path], None]) -> None:
         """Write a checkpoint beside the others and drop the oldest."""
@@ -57,15 +57,17 @@ class LocalSession:
 class RaySession:
     """Checkpoints through Ray Train, which merges the workers' files in its storage."""
 
-    def restored(self) -> AbstractContextManager[Path] | None:
-        """Return the last checkpoint's directory, for as long as the context lasts."""
+    @contextmanager
+    def restored(self) -> Iterator[Path | None]:
+        """Give the last checkpoint's directory."""
         import ray.train
 
         checkpoint = ray.train.get_checkpoint()
         if checkpoint is None:
-            return None
-        opened: AbstractContextManager[Path] = checkpoint.as_directory()
-        return opened
+            yield None
+        else:
+            with checkpoint.as_directory() as folder:
+                yield Path(folder)
 
     def save(self, step: int, write: Callable[[Path], None]) -> None:
         """Report a checkpoint; every worker writes its own files."""

@@ -1,0 +1,120 @@
+"""Training in Ray Train workers, and what happens when one is killed."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+from safetensors.torch import load_file
+
+from cluster.dag.metrics import read_metrics
+from stages.pretrain.settings import PretrainSettings
+from stages.training.loop import train
+from stages.training.session import LocalSession
+from stages.training.settings import TrainingPlacement, bundles
+from stages.training.worker import run_job
+from tests.stages.training.conftest import SMALL, TINY_SCHEDULE
+
+SETTINGS = PretrainSettings(steps=12, rows_per_step=2, schedule=TINY_SCHEDULE, **SMALL)
+TWO = {"workers": 2, "cpus_per_worker": 0.5}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def losses(job):
+    lines = read_metrics(job.metrics_file)
+    return {line["step"]: line["metrics"]["loss"] for line in lines if "loss" in line["metrics"]}
+
+
+def same_weights(first, second):
+    weights = [load_file(made.output / "model.safetensors") for made in (first, second)]
+    return all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_two_workers_equal_one_and_load_anywhere(cluster, job):
+    two = replace(job(SETTINGS, **TWO), keep_optimizer=True)
+    run_job(two)
+    one = job(SETTINGS)
+    train(one, LocalSession(one.scratch))
+    assert list(losses(two).values()) == pytest.approx(list(losses(one).values()), abs=1e-5)
+    # the universal checkpoint of two workers carries a single one on
+    longer = replace(SETTINGS, steps=3)
+    after = replace(job(longer), optimizer=two.output / "optimizer")
+    train(after, LocalSession(after.scratch))
+    assert losses(after)[1] < losses(one)[1] - 0.5
+
+
+def kill_after(metrics_file: Path, step: int) -> None:
+    """Kill one training worker (a process of this test's own cluster) after ``step`` is logged."""
+    while all(line["step"] < step for line in read_metrics(metrics_file)):
+        time.sleep(0.05)
+    victim = next(pid for pid in children(os.getpid()) if b"RayTrainWorker" in title(pid))
+    os.kill(victim, signal.SIGKILL)
+
+
+def title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def children(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(status.parent.name)
+            found += [child, *children(child)]
+    return found
+
+
+@pytest.mark.long
+def test_a_killed_worker_resumes_to_the_same_bits(cluster, job):
+    many = replace(SETTINGS, steps=150)
+    straight, killed = (job(many, checkpoint_every=20, **TWO) for _ in range(2))
+    run_job(straight)
+    killer = threading.Thread(target=kill_after, args=(killed.metrics_file, 30))
+    killer.start()
+    run_job(killed)
+    killer.join()
+    assert losses(killed) == losses(straight)
+    assert same_weights(killed, straight)
+    logged = [line["step"] for line in read_metrics(killed.metrics_file)]
+    assert len(logged) > len(set(logged)) + 1  # some steps were made twice
+
+
+@pytest.mark.long
+def test_running_again_goes_on_with_another_number_of_workers(cluster, job):
+    first = job(SETTINGS, **TWO)
+    run_job(first)
+    more = replace(first, settings=replace(SETTINGS, steps=20))
+    fewer = replace(more, placement=replace(first.placement, workers=1, micro_rows=2))
+    run_job(fewer)
+    whole = job(more.settings)
+    train(whole, LocalSession(whole.scratch))
+    assert list(losses(fewer).values()) == pytest.approx(list(losses(whole).values()), abs=1e-4)
+
+
+def test_bundles_and_uneven_shares():
+    placement = TrainingPlacement(
+        workers=2, cpus_per_worker=0.5, gpus_per_worker=1, node_resource="h100"
+    )
+    assert bundles(placement, SETTINGS) == [{"CPU": 0.5, "GPU": 1, "h100": 0.001}] * 2
+    assert bundles(TrainingPlacement(workers=0), SETTINGS) == []
+    with pytest.raises(ValueError, match=r"rows_per_step = 3 is no multiple of workers"):
+        bundles(placement, replace(SETTINGS, rows_per_step=3))
