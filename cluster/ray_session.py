@@ -42,6 +42,7 @@ QUIET = {
 }
 
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the driver of a submitted job
+_TOKEN_LOGGER = "ray._private.authentication.authentication_token_setup"
 _NODE_PREFIX = ("node:", "object_store_memory")
 
 
@@ -86,6 +87,8 @@ def ray_session(root: Path, *, verbose: bool = False) -> Iterator[None]:
         os.environ.setdefault(name, value)
     import ray  # heavy, and it reads the variables set above
 
+    # Says at every start that Ray made a token, which is as it should be.
+    logging.getLogger(_TOKEN_LOGGER).setLevel(logging.ERROR)
     environment = {name: os.environ[name] for name in (*PASSED_ON, *QUIET) if name in os.environ}
     runtime: dict[str, Any] = {"env_vars": environment}
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": logging.WARNING}

@@ -97,7 +97,11 @@ class Observer(Protocol):
 
 
 class Executor:
-    """Runs a plan. ``on_artifact`` is called with every cached or new artifact, in order."""
+    """Runs a plan.
+
+    ``on_artifact`` is called with every cached or new artifact; ``check`` now and then, and raises
+    SystemExit when the run is to stop.
+    """
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class Executor:
         *,
         drift_ok: bool,
         on_artifact: Callable[[Outcome], None],
+        check: Callable[[], None],
     ) -> None:
         self._pipeline = pipeline
         self._plan = plan
@@ -123,6 +128,7 @@ class Executor:
         self._tracking = tracking
         self._drift_ok = drift_ok
         self._on_artifact = on_artifact
+        self._check = check
         self._ledger = Ledger(backend.nodes())
         self._ready: dict[str, Ready] = {}
         self._running: dict[str, Ready] = {}
@@ -142,6 +148,7 @@ class Executor:
                 elif self._ready:
                     time.sleep(0.5)  # other jobs hold what is asked for
                 self._observer.poll()
+                self._check()
         except (KeyboardInterrupt, SystemExit):
             self._backend.stop()
             for name in self._running:

@@ -7,6 +7,7 @@ for what they use, and the executor's ledger has reserved all of it before the t
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from typing import Any
 
@@ -29,7 +30,9 @@ STOP_SECONDS = 20.0
 
 @ray.remote(num_cpus=0, max_retries=0)
 def step_task(work: Work) -> Done:
-    """Make an attempt in a Ray worker."""
+    """Make an attempt in a Ray worker; cancelling the task raises KeyboardInterrupt in it."""
+    # Ray interrupts by SIGINT, which a process started in a shell's background ignores.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return run_attempt(work)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -28,6 +26,7 @@ from cluster.dag.plan import Plan, make_plan, plan_json
 from cluster.dag.plan_table import print_plan
 from cluster.dag.selection import Selection
 from cluster.dag.step import Pipeline
+from cluster.dag.stopping import Stopping
 from cluster.dag.store import Store
 from cluster.dag.summary import print_summary
 from cluster.dag.view import View
@@ -76,6 +75,7 @@ class Run:
         self._closing = closing
         self._exit = ExitStack()
         self._has_ray = False
+        self._stopping = Stopping()
         self._key = f"{command.name}.{command.pipeline.preset.name}"
 
     def run(self) -> int:
@@ -83,7 +83,7 @@ class Run:
         command, options = self._command, self._options
         began = time.monotonic()
         with self._exit:
-            self._handle_sigterm()
+            self._exit.enter_context(self._stopping)
             nodes = self._nodes()
             store = self._store(len(nodes))
             accepted = [n for s in options.accept_drift for n in command.pipeline.match(s)]
@@ -102,10 +102,6 @@ class Run:
                 self._closing(outcomes, self._console)
             return self._say_what_is_next(outcomes)
 
-    def _handle_sigterm(self) -> None:
-        previous = signal.signal(signal.SIGTERM, _terminated)
-        self._exit.callback(signal.signal, signal.SIGTERM, previous)
-
     def _nodes(self) -> list[Node]:
         """Return the nodes to plan for. A cluster that was named is joined now, to ask it."""
         if self._options.executor == "local" or not joins_cluster():
@@ -116,9 +112,9 @@ class Run:
     def _open_ray(self) -> None:
         if not self._has_ray:
             session = ray_session(self._command.root, verbose=self._options.verbose)
-            self._exit.enter_context(session)
+            with self._stopping.starting_ray():
+                self._exit.enter_context(session)
             self._has_ray = True
-            signal.signal(signal.SIGTERM, _terminated)  # Ray puts its own handler there
 
     def _store(self, nodes: int) -> Store:
         path, why = store_path(self._options.store, nodes)
@@ -190,6 +186,7 @@ class Run:
                 Tracking(uri=self._options.tracking, pipeline_run_id=run_id, nodes=nodes),
                 drift_ok=drift_ok,
                 on_artifact=note,
+                check=self._stopping.check,
             )
             try:
                 outcomes = executor.run()
@@ -240,8 +237,3 @@ def _open_tracker(uri: str | None, store: Store, nodes: int) -> Tracker:
     from cluster.tracking.record import open_tracker
 
     return open_tracker(uri, store.path, nodes=nodes)
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> None:
-    """End by SIGTERM as by an error: what is held is released on the way out."""
-    raise SystemExit(143)

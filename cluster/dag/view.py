@@ -23,6 +23,7 @@ class _Running:
 
     def __init__(self, folder: Path) -> None:
         self.began = time.monotonic()
+        self._since = time.time() - 0.1
         self.last = ""
         self._folder = folder
         self._stream: TextIO | None = None
@@ -31,8 +32,9 @@ class _Running:
     def new_lines(self) -> list[str]:
         """Return the whole lines that were logged since the last call."""
         if self._stream is None:
-            # The newest attempt's directory; the open file stays valid when it is renamed.
-            logs = list(self._folder.glob("*.partial/log.txt"))
+            # What an earlier, killed attempt logged is older. The open file stays valid when its
+            # directory is renamed.
+            logs = [f for f in self._folder.glob("*/log.txt") if f.stat().st_mtime > self._since]
             if not logs:
                 return []
             self._stream = max(logs, key=lambda file: file.stat().st_mtime_ns).open()
