@@ -15,6 +15,7 @@ import getpass
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from cluster.tracking.origin import close_dead_runs, code_version, process_tags
 from cluster.tracking.products import Product, Products, small_files
 
 CHECKPOINT = "checkpoint"
+EVALUATION = "evaluation"
 
 
 class MlflowTracker:
@@ -133,7 +135,7 @@ class MlflowTracker:
             self._products.log_output(run_id, product)
             origin = notes.link(product.run_id[:8], run_link(self.experiment, product.run_id))
             note = self._note(inputs, product=product, state=f"cached: made by run {origin}")
-            metrics = evaluation_metrics(path) if product.kind == "evaluation" else []
+            metrics = evaluation_metrics(path) if product.kind == EVALUATION else []
             self._log(
                 run_id,
                 tags={notes.TAG: note},
@@ -142,18 +144,19 @@ class MlflowTracker:
         self.client.set_terminated(run_id, "FINISHED")
         return run_id
 
-    def mirror(self, run_id: str, metrics_file: Path) -> MetricsMirror:
-        """Return a context in which ``metrics_file`` reaches the run, its names prefixed with the
-        stage's.
+    def mirror(self, run_id: str, metrics_file: Path) -> AbstractContextManager[Any]:
+        """Return a context in which ``metrics_file`` reaches the run, as ``STAGE/name``.
 
         The UI matches metrics to models by name alone, so that equal names in two stages would be
-        mixed up.
+        mixed up. An evaluation's numbers are its results, recorded once with model and dataset.
         """
-        prefix = self.client.get_run(run_id).data.tags.get("cwm.stage", "step")
+        stage = self.client.get_run(run_id).data.tags["cwm.stage"]
+        if stage == "evaluate":
+            return nullcontext()
 
         def send(points: list[tuple[str, float, int, int]]) -> None:
             metrics = [
-                Metric(metric_name(f"{prefix}/{name}"), value, stamp, step)
+                Metric(metric_name(f"{stage}/{name}"), value, stamp, step)
                 for name, value, step, stamp in points
             ]
             self.client.log_batch(run_id, metrics=metrics)
@@ -173,11 +176,13 @@ class MlflowTracker:
         statistics = numbers(artifact.get("statistics", {}))
         model = product.model_id if product.kind == CHECKPOINT else None
         stage = artifact.get("stage", "step")
-        metrics = [
-            _metric(f"{stage}/{name}", value, model=model) for name, value in statistics.items()
+        metrics = self._linked_metrics(run, path) if product.kind == EVALUATION else []
+        known = {metric.key for metric in metrics}  # an evaluation's statistics repeat its results
+        metrics += [
+            _metric(f"{stage}/{name}", value, model=model)
+            for name, value in statistics.items()
+            if name not in known
         ]
-        if product.kind == "evaluation":
-            metrics += self._linked_metrics(run, path)
         inputs = [self._products.find(ref) for ref in self._products.input_refs(artifact)]
         note = self._note(inputs, product=product)
         tags = {
@@ -259,12 +264,11 @@ class MlflowTracker:
         metrics: Sequence[Metric] = (),
     ) -> None:
         entries = [Param(k, v) for k, v in (params or {}).items()]
-        for start in range(0, max(len(entries), 1), MAX_BATCH):
+        labels = [RunTag(k, v) for k, v in (tags or {}).items()]
+        for start in range(0, max(len(entries), len(metrics), len(labels), 1), MAX_BATCH):
+            part = slice(start, start + MAX_BATCH)
             self.client.log_batch(
-                run_id,
-                params=entries[start : start + MAX_BATCH],
-                metrics=list(metrics) if start == 0 else [],
-                tags=[RunTag(k, v) for k, v in (tags or {}).items()] if start == 0 else [],
+                run_id, metrics=list(metrics[part]), params=entries[part], tags=labels[part]
             )
 
 

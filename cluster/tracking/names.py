@@ -14,7 +14,7 @@ from urllib.parse import quote
 MAX_DIGEST = 36  # characters of a dataset digest
 MAX_TAG = 5000  # MLflow takes 8000 bytes; what is longer is cut here
 MAX_PARAM = 5900  # MLflow takes 6000
-MAX_BATCH = 100  # parameters or tags in one call
+MAX_BATCH = 100  # parameters, tags or (of 1000 allowed) metrics in one call
 
 _FORBIDDEN = re.compile(r"[^/\w.\- ]", re.ASCII)
 _MODE = "?workflowType=machine_learning"  # else the UI opens in its "GenAI" mode
@@ -54,10 +54,18 @@ def parameters(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """Return the finite numbers among nested statistics, as flat metrics."""
+    """Return the finite numbers of statistics and of mappings in them as flat metrics.
+
+    What is nested deeper is detail for a report (a table per origin), not a metric.
+    """
+    shallow = {
+        f"{name}.{key}" if key is not None else name: item
+        for name, value in values.items()
+        for key, item in (value.items() if isinstance(value, Mapping) else [(None, value)])
+    }
     return {
         metric_name(name): float(value)
-        for name, value in flatten(values)
+        for name, value in shallow.items()
         if isinstance(value, (int, float)) and math.isfinite(value)
     }
 

@@ -37,6 +37,7 @@ STAGE = Stage(
     ),
     output=REPORT,
     modules=("cluster.dag.metrics",),
+    headline=("metrics", "significantly_better", "significantly_worse", "not_significant"),
     deterministic=False,  # it shows how long the steps took
 )
 """The stage as the pipeline sees it."""

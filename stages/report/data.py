@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,16 @@ class TokenSource:
     """A token file: what was made, and per training stage what fitted the context and was trained
     on.
 
-    ``fitted``, ``documents_seen`` and ``tokens_seen`` map a stage to a number; an absent stage did
-    not use it or did not say.
+    ``groups`` tells ``documents``, ``fit`` and ``tokens`` of parts of it, such as functions and
+    programs. ``fitted``, ``documents_seen`` and ``tokens_seen`` map a stage to a number; an absent
+    stage did not use it or did not say.
     """
 
     name: str
     documents: int | None
     tokens: int | None
+    fit: int | None
+    groups: dict[str, dict[str, int]]
     fitted: dict[str, int] = field(default_factory=dict)
     documents_seen: dict[str, int] = field(default_factory=dict)
     tokens_seen: dict[str, int] = field(default_factory=dict)
@@ -81,12 +84,24 @@ def token_sources(records: Sequence[StepRecord]) -> list[TokenSource]:
             record.step.partition(".")[2] or record.step,
             _whole(made.get("documents")),
             _whole(made.get("tokens")),
+            _whole(made.get("fit")),
+            _groups(made),
         )
         for trained in records:
             if trained.stage in TRAINING:
                 _add_use(source, record, trained)
         sources.append(source)
     return sources
+
+
+def _groups(made: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the counts named ``GROUP.documents``, ``GROUP.fit`` and ``GROUP.tokens``, by group."""
+    groups: dict[str, dict[str, int]] = {}
+    for key, value in made.items():
+        group, _, count = key.rpartition(".")
+        if group and count in ("documents", "fit", "tokens"):
+            groups.setdefault(group, {})[count] = int(value)
+    return groups
 
 
 def _add_use(source: TokenSource, tokens: StepRecord, trained: StepRecord) -> None:

@@ -12,7 +12,8 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
 table { border-collapse: collapse; margin: .6rem 0; font-size: .9rem; }
-th, td { border-bottom: 1px solid #8884; padding: .25rem .7rem; text-align: left; vertical-align: top; }
+th, td { border-bottom: 1px solid #8884; padding: .25rem .7rem; text-align: left;
+         vertical-align: top; }
 th { font-weight: 600; } td.number, th.number { text-align: right; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .better { color: #2a9d5c; } .worse { color: #d1453b; } .muted { color: #888; }

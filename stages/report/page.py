@@ -7,7 +7,14 @@ from html import escape
 from typing import Any
 
 from stages.report.html import Markup, figure, folded, page, section, span, table, text
-from stages.report.terminal import MARKS, baseline_text, score_text, seconds_text, shorten
+from stages.report.terminal import (
+    MARKS,
+    baseline_text,
+    reinforcement_cells,
+    score_text,
+    seconds_text,
+    shorten,
+)
 
 _WORDS = {
     "better": "better",
@@ -26,6 +33,7 @@ def build_page(found: Mapping[str, Any], figures: Mapping[str, str | None]) -> s
         section("Metrics per stage", figure(figures["metrics"], "metrics per checkpoint")),
         section("Loss", figure(figures["loss"], "loss over training steps")),
         section("Reward", figure(figures["reward"], "reward over reinforcement learning steps")),
+        section("Reinforcement learning on held-out prompts", _reinforcement(found)),
         section("A prediction beside the truth", *(_example(e) for e in found["examples"])),
         section(
             "Data: kept and dropped", figure(figures["funnel"], "data funnel"), _funnels(found)
@@ -61,17 +69,26 @@ def _score(score: Mapping[str, Any] | None) -> Markup:
 def _legend(found: Mapping[str, Any]) -> str:
     limit = f"{found['significance']:g}"
     return (
-        '<p class="muted">Value ± standard error. Below it, the comparison with the checkpoint before: '
-        f"a difference within {limit} standard errors of the difference is not significant. "
-        f"A star marks a value that is better than the baseline by more than {limit} of its standard "
-        "errors.</p>"
+        '<p class="muted">Value ± standard error. Below it, the comparison with the checkpoint '
+        f"before: a difference within {limit} standard errors of the difference is not significant. "
+        f"A star marks a value that is better than the strongest baseline by more than {limit} of "
+        "its standard errors.</p>"
     )
+
+
+def _reinforcement(found: Mapping[str, Any]) -> Markup:
+    if not found["reinforcement"]:
+        return span("not measured", "muted")
+    rows = [reinforcement_cells(row) for row in found["reinforcement"]]
+    return table(["", "before", "after", "change", "paired test"], rows)
 
 
 def _example(example: Mapping[str, Any]) -> Markup:
     kind = "better" if example.get("correct") else "worse"
     verdict = span("right" if example.get("correct") else "wrong", kind)
     title = escape(f"{example.get('step')} · {example.get('metric')}")
+    if example.get("origin"):
+        title += escape(f" · code of {example['origin']} ({example.get('licence', '–')})")
     sides = "".join(
         f"<div>{name}<pre>{text(shorten(example.get(name)))}</pre></div>"
         for name in ("prediction", "truth")
@@ -91,32 +108,19 @@ def _funnels(found: Mapping[str, Any]) -> Markup:
 
 
 def _tokens(found: Mapping[str, Any]) -> Markup:
-    """Return a line per source and training stage that used it, or one line where none did."""
+    """Return a line per source and training stage that used it, and one per part of a source."""
     rows: list[list[Any]] = []
     for source in found["tokens"]:
+        made = [source["name"], source["documents"], source["tokens"]]
         stages = list(dict.fromkeys([*source["tokens_seen"], *source["documents_seen"]])) or [None]
         for stage in stages:
-            rows.append(
-                [
-                    source["name"],
-                    source["documents"],
-                    source["tokens"],
-                    stage,
-                    source["fitted"].get(stage),
-                    source["documents_seen"].get(stage),
-                    source["tokens_seen"].get(stage),
-                ]
-            )
-    headings = [
-        "source",
-        "documents made",
-        "tokens made",
-        "trained in",
-        "fitted the context",
-        "documents trained on",
-        "tokens trained on",
-    ]
-    return table(headings, rows)
+            used = [source[k].get(stage) for k in ("documents_seen", "tokens_seen")]
+            rows.append([*made, source["fitted"].get(stage, source["fit"]), stage, *used])
+        for group, counts in source["groups"].items():
+            part = [counts.get(k) for k in ("documents", "tokens", "fit")]
+            rows.append([span(f"{source['name']}: {group}", "muted"), *part, None, None, None])
+    headings = ["source", "documents made", "tokens made", "fitted the context", "trained in"]
+    return table([*headings, "documents trained on", "tokens trained on"], rows)
 
 
 def _licences(found: Mapping[str, Any]) -> Markup:

@@ -88,11 +88,11 @@ def _draw_metric(panel: Axes, checkpoints: Sequence[str], row: Mapping[str, Any]
         markersize=4,
         capsize=3,
     )
-    if row["baseline"] is not None:
-        panel.axhline(row["baseline"], color=_COLOURS[1], linestyle="--", linewidth=1)
+    for name, value in row["baselines"].items():
+        panel.axhline(value, color=_COLOURS[1], linestyle="--", linewidth=1)
         panel.annotate(
-            row["baseline_name"],
-            (0.98, row["baseline"]),
+            name,
+            (0.98, value),
             xycoords=("axes fraction", "data"),
             ha="right",
             va="bottom",

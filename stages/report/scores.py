@@ -30,12 +30,14 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """A metric across the checkpoints; ``baseline`` is "" and None where there is none."""
+    """A metric across the checkpoints; ``baseline`` is the strongest of ``baselines`` (name:
+    value).
+    """
 
     name: str
     better: str
-    baseline_name: str
     baseline: float | None
+    baselines: dict[str, float]
     scores: dict[str, Score] = field(default_factory=dict)
 
 
@@ -85,12 +87,13 @@ def _results(record: StepRecord) -> list[dict[str, Any]]:
 
 
 def _new_row(entry: dict[str, Any]) -> MetricRow:
-    baseline = entry.get("baseline") or {}
+    strongest = entry.get("baseline")
+    known = entry.get("baselines") or ([strongest] if strongest else [])
     return MetricRow(
         entry["name"],
         entry.get("better", "higher"),
-        baseline.get("name", ""),
-        baseline.get("value"),
+        strongest["value"] if strongest else None,
+        {baseline["name"]: baseline["value"] for baseline in known},
     )
 
 

@@ -14,8 +14,8 @@ from stages.report.settings import ReportSettings
 
 
 def summarise(records: Sequence[StepRecord], settings: ReportSettings) -> dict[str, Any]:
-    """Return the summary: ``checkpoints``, ``metrics``, ``steps``, ``funnels``, ``tokens``,
-    ``origins``, ``examples``; plain JSON values only.
+    """Return the summary: ``checkpoints``, ``metrics``, ``steps``, ``reinforcement``,
+    ``funnels``, ``tokens``, ``origins``, ``examples``; plain JSON values only.
     """
     checkpoints, rows = metric_rows(records, settings.significance)
     return {
@@ -24,6 +24,7 @@ def summarise(records: Sequence[StepRecord], settings: ReportSettings) -> dict[s
         "checkpoints": checkpoints,
         "metrics": [asdict(row) for row in rows],
         "steps": [step_row(record) for record in records],
+        "reinforcement": before_after(records),
         "funnels": [asdict(funnel) for funnel in funnels(records)],
         "tokens": [asdict(source) for source in token_sources(records)],
         "origins": [asdict(origin) for origin in origin_licences(records)],
@@ -36,6 +37,37 @@ def step_row(record: StepRecord) -> dict[str, Any]:
     names = ("fingerprint", "attempt", "run_id", "wall_seconds", "cpu_seconds", "finished_at")
     row = {name: record.record.get(name) for name in names}
     return {"step": record.step, "kind": record.kind, **row}
+
+
+def before_after(records: Sequence[StepRecord]) -> list[dict[str, Any]]:
+    """Return the scores on held-out prompts before and after reinforcement learning.
+
+    Read from statistics named ``heldout_before.X``, ``heldout_after.X``, their ``X_se`` and ``n``,
+    and the paired test's ``heldout_change.X_p`` and ``X_significance`` where it was made.
+    """
+    rows = []
+    for record in of_kind(records, "checkpoint"):
+        found = record.statistics
+        for key, before in found.items():
+            name = key.removeprefix("heldout_before.")
+            after = found.get(f"heldout_after.{name}")
+            if name == key or after is None or name.endswith("_se") or name.split(".")[-1] == "n":
+                continue
+            kind = name.rpartition(".")[0]
+            rows.append(
+                {
+                    "step": record.step,
+                    "name": name,
+                    "n": found.get(f"heldout_before.{kind}.n" if kind else "heldout_before.n"),
+                    "before": before,
+                    "before_se": found.get(f"heldout_before.{name}_se"),
+                    "after": after,
+                    "after_se": found.get(f"heldout_after.{name}_se"),
+                    "p": found.get(f"heldout_change.{name}_p"),
+                    "significance": found.get(f"heldout_change.{name}_significance"),
+                }
+            )
+    return rows
 
 
 def pick_examples(records: Sequence[StepRecord], count: int) -> list[dict[str, Any]]:

@@ -30,13 +30,15 @@ MARKS = {
 SHOWN = 600  # characters of a prompt, a prediction or a truth
 
 
-def print_summary(inputs: Mapping[str, Input], console: Console | None = None) -> None:
-    """Print the tables of a finished pipeline.
+def print_summary(
+    inputs: Mapping[str, Input], console: Console | None = None, *, steps: bool = True
+) -> None:
+    """Print the tables of a finished pipeline; ``steps=False`` leaves out what the steps cost.
 
     ``inputs`` are the pipeline's artifacts by step; when the report is among them its
     ``summary.json`` is printed, else one is made from the records.
     """
-    (console or Console()).print(summary(load(inputs)))
+    (console or Console()).print(summary(load(inputs), steps=steps))
 
 
 def load(inputs: Mapping[str, Input]) -> dict[str, Any]:
@@ -59,11 +61,15 @@ def read_summary(report: Path) -> dict[str, Any]:
     return found
 
 
-def summary(found: Mapping[str, Any] | Path) -> RenderableType:
+def summary(found: Mapping[str, Any] | Path, *, steps: bool = True) -> RenderableType:
     """Return what is printed for a summary, or for a report's directory."""
     if isinstance(found, Path):
         found = read_summary(found)
-    parts: list[RenderableType] = [metrics_table(found), steps_table(found)]
+    parts: list[RenderableType] = [metrics_table(found)]
+    if found["reinforcement"]:
+        parts.append(reinforcement_table(found))
+    if steps:
+        parts.append(steps_table(found))
     if found["examples"]:
         parts.append(example_panel(found["examples"][0]))
     if "page" in found:
@@ -95,10 +101,8 @@ def metrics_table(found: Mapping[str, Any]) -> Table:
 
 
 def baseline_text(row: Mapping[str, Any]) -> str:
-    """Return a metric's baseline as text: its value and name, "–" where there is none."""
-    if row["baseline"] is None:
-        return "–"
-    return f"{row['baseline']:.3g} {row['baseline_name']}".strip()
+    """Return a metric's baselines as text, each value with its name; "–" where there is none."""
+    return ", ".join(f"{value:.3g} {name}" for name, value in row["baselines"].items()) or "–"
 
 
 def score_text(score: Mapping[str, Any]) -> str:
@@ -113,6 +117,35 @@ def _score(score: Mapping[str, Any] | None) -> Text:
         return Text("–")
     mark, style = MARKS[score["change"] or "unknown"]
     return Text(f"{score_text(score)} {mark}".strip(), style=style)
+
+
+def reinforcement_table(found: Mapping[str, Any]) -> Table:
+    """Return the held-out prompts before and after reinforcement learning, with the paired test."""
+    table = Table(title="reinforcement learning, held-out prompts")
+    for heading in ("", "before", "after", "change", ""):
+        table.add_column(heading, justify="right" if heading else "left")
+    for row in found["reinforcement"]:
+        table.add_row(*reinforcement_cells(row))
+    return table
+
+
+def reinforcement_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return the cells of a line about before and after: name, both scores, change, verdict."""
+    sides = [side_text(row[side], row[f"{side}_se"]) for side in ("before", "after")]
+    verdict = row["significance"] or "not tested"
+    if row["p"] is not None:
+        verdict += f" (p = {row['p']:.2g})"
+    return [
+        f"{row['name']} (n {row['n']})",
+        *sides,
+        f"{row['after'] - row['before']:+.3f}",
+        verdict,
+    ]
+
+
+def side_text(value: float, se: float | None) -> str:
+    """Return a value with its standard error as text."""
+    return f"{value:.3f}" if se is None else f"{value:.3f} ±{se:.3f}"
 
 
 def steps_table(found: Mapping[str, Any]) -> Table:
