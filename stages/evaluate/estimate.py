@@ -36,6 +36,8 @@ def ratio(observations: Iterable[Observation]) -> Estimate | None:
 
     The error is the linearised one of a ratio of cluster totals: with residuals
     ``r_c = amount_c - value * size_c`` it is ``sqrt(C / (C - 1) * sum(r_c ** 2)) / sum(size)``.
+    When all is wrong, or all right, that is 0, as if no doubt were left; then it is the binomial
+    error of one miss in C + 2 clusters.
     """
     amounts: dict[str, float] = {}
     sizes: dict[str, float] = {}
@@ -51,6 +53,9 @@ def ratio(observations: Iterable[Observation]) -> Estimate | None:
     count = len(amounts)
     if count < 2:
         return Estimate(value, n, count, None)
+    if value in (0.0, 1.0):
+        chance = 1 / (count + 2)
+        return Estimate(value, n, count, math.sqrt(chance * (1 - chance) / (count + 2)))
     squares = sum((amounts[c] - value * sizes[c]) ** 2 for c in amounts)
     return Estimate(value, n, count, math.sqrt(squares * count / (count - 1)) / total)
 

@@ -7,8 +7,10 @@ is left out, never counted as a failure.
 
 from __future__ import annotations
 
+import ast
 import logging
 import time
+import warnings
 from collections.abc import Sequence
 
 from cluster.sandbox import Limits, Sandbox
@@ -19,7 +21,7 @@ from stages.evaluate.record import Example, Record
 from stages.evaluate.settings import EvaluateSettings
 from stages.evaluate.subject import Subject
 from stages.evaluate.traces import SUFFIX
-from stages.tasks.task import Task
+from stages.tasks.task import Task, apply_fix, extract_answer
 from stages.tasks.verify import PRELOAD, verify
 
 log = logging.getLogger(__name__)
@@ -30,19 +32,35 @@ Verdicts = dict[tuple[str, str], bool | None]
 _QUIET_SECONDS = 5.0
 
 
+def is_python(task: Task, text: str) -> bool:
+    """Say whether the repaired program can be compiled at all."""
+    lines = extract_answer("fix", text)
+    if lines is None:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd escapes in what the model wrote
+            ast.parse(apply_fix(task, lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def judge(tasks: Sequence[Task], answers: Sequence[Sequence[str]]) -> Verdicts:
-    """Run every different answer of every task once."""
-    wanted = {(t.id, text): t for t, texts in zip(tasks, answers, strict=True) for text in texts}
-    verdicts: Verdicts = {}
+    """Run every different answer of every task once; what is no Python fails without a run."""
+    given = {(t.id, text): t for t, texts in zip(tasks, answers, strict=True) for text in texts}
+    wanted = {(name, text): t for (name, text), t in given.items() if is_python(t, text)}
+    verdicts: Verdicts = {key: False for key in given if key not in wanted}
+    ready = len(verdicts)
     started = said = time.monotonic()
     with Sandbox(preload=PRELOAD, limits=Limits()) as box:
         for (task_id, text), task in wanted.items():
             verdicts[task_id, text] = verify(task, text, box)
             if time.monotonic() - said > _QUIET_SECONDS:
                 said = time.monotonic()
-                rate = len(verdicts) / (said - started)
-                left = (len(wanted) - len(verdicts)) / rate
-                log.info("judged %d of %d repairs, %.0f s left", len(verdicts), len(wanted), left)
+                done = len(verdicts) - ready
+                left = (len(wanted) - done) * (said - started) / done
+                log.info("judged %d of %d repairs, %.0f s left", done, len(wanted), left)
     return verdicts
 
 

@@ -39,3 +39,9 @@ def test_pass_at_k_equals_trying_all_subsets(n, passed, k):
 def test_pass_at_k_needs_k_samples():
     with pytest.raises(ValueError, match="pass@8"):
         pass_at_k(7, 1, 8)
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_unanimity_leaves_doubt(right):
+    found = ratio(Observation(str(i), right) for i in range(98))
+    assert found.value == right and found.se == pytest.approx(math.sqrt(0.01 * 0.99 / 100))

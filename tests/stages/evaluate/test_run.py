@@ -8,7 +8,7 @@ from cluster.dag.metrics import read_metrics, read_statistics
 from cluster.dag.stage import StepContext
 from stages.evaluate import STAGE
 from stages.evaluate.code_bits import gzip_bits, head
-from stages.evaluate.fixes import judge, pass_observations
+from stages.evaluate.fixes import is_python, judge, pass_observations
 from stages.evaluate.free_traces import whole
 from stages.evaluate.record import Record
 from stages.evaluate.run import run
@@ -153,6 +153,14 @@ def test_repairs_are_judged_by_running_them(row):
     one = pass_observations(tasks, answers, verdicts, 1)
     assert [o.amount for o in one] == [1.0, 0.0]
     assert len(pass_observations(tasks, answers, verdicts, 8)) == 1
+
+
+def test_what_is_no_python_fails_without_a_run(row):
+    task = task_of(row, "fix", 0)
+    for text in ("    y = = 2", "y = '\0'", "", "y = \ud800"):
+        assert not is_python(task, text)
+        assert judge([task], [[text]]) == {(task.id, text): False}
+    assert is_python(task, "y = x * 9")
 
 
 def test_text_is_cut_between_characters():
