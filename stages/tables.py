@@ -151,7 +151,8 @@ def write_table(
     A table without rows still gets one empty shard, so that its schema can be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    count, shard, batch = 0, 0, []
+    count, shard = 0, 0
+    batch: list[Mapping[str, Any]] = []
 
     def flush() -> None:
         nonlocal shard, batch

@@ -1,0 +1,211 @@
+"""The graph of the whole pipeline, and the settings that a preset fills in.
+
+crawl ─→ curate ─┬→ tokenizer (also sees traces) ─→ tokenize.* ─→ pretrain ─→ midtrain ─→ sft ─→ rl
+                 ├→ trace ──→ tasks ──↗               each checkpoint: evaluate.* ─→ report
+                 └→ forage ────↗
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cluster.dag.step import Preset, Step
+from stages import (
+    crawl,
+    curate,
+    evaluate,
+    forage,
+    midtrain,
+    pretrain,
+    report,
+    rl,
+    sft,
+    tasks,
+    tokenize,
+    tokenizer,
+    trace,
+)
+from stages.crawl.settings import CrawlSettings
+from stages.curate.settings import CurateSettings
+from stages.evaluate.settings import EvaluateSettings
+from stages.forage.settings import ForageSettings
+from stages.midtrain.settings import MidtrainSettings
+from stages.pretrain.settings import PretrainSettings
+from stages.report.settings import ReportSettings
+from stages.rl.settings import RLSettings
+from stages.sft.settings import SftSettings
+from stages.tasks.settings import TaskSettings
+from stages.tokenize.settings import RENDERINGS, TokenizeSettings
+from stages.tokenizer.settings import TokenizerSettings
+from stages.trace.settings import TraceSettings
+from stages.training.settings import SPECIALS
+
+SOURCES = {
+    "code": "curate",
+    "asserts": "trace",
+    "traces": "trace",
+    "trajectories": "forage",
+    "chats": "tasks",
+}
+"""Which step's artifact each rendering of `tokenize` reads."""
+
+TRAINED = ("pretrain", "midtrain", "sft", "rl")
+"""The steps that make checkpoints, in order."""
+
+
+class RecipeError(ValueError):
+    """The settings of several stages do not fit together; says which and what to change."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Every stage's settings. ``placements`` maps step names to where and how they run."""
+
+    crawl: CrawlSettings = field(default_factory=CrawlSettings)
+    curate: CurateSettings = field(default_factory=CurateSettings)
+    trace: TraceSettings = field(default_factory=TraceSettings)
+    forage: ForageSettings = field(default_factory=ForageSettings)
+    tasks: TaskSettings = field(default_factory=TaskSettings)
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    renderings: Mapping[str, TokenizeSettings]
+    pretrain: PretrainSettings
+    midtrain: MidtrainSettings
+    sft: SftSettings
+    rl: RLSettings
+    evaluations: Mapping[str, EvaluateSettings]
+    placements: Mapping[str, Any] = field(default_factory=dict)
+
+
+def renderings(max_tokens: int, **changes: Mapping[str, Any]) -> dict[str, TokenizeSettings]:
+    """Return each rendering's settings for a context of ``max_tokens``, with its own changes."""
+    return {
+        name: TokenizeSettings(
+            **({"rendering": name, "max_tokens": max_tokens} | dict(changes.get(name, {})))
+        )
+        for name in RENDERINGS
+    }
+
+
+def evaluations(**settings: Any) -> dict[str, EvaluateSettings]:
+    """Return one evaluation per checkpoint: before SFT by completion, afterwards by chat."""
+    return {
+        name: EvaluateSettings(
+            prompt_style="chat" if name in ("sft", "rl") else "completion", **settings
+        )
+        for name in TRAINED
+    }
+
+
+def full(name: str, drift_policy: Literal["rerun", "ask"], recipe: Recipe) -> Preset:
+    """Return the whole pipeline with a recipe's settings."""
+
+    def step(at: str, stage: Any, settings: Any, **inputs: str) -> Step:
+        return Step(at, stage, settings, recipe.placements.get(at), inputs)
+
+    def tokens(*names: str) -> dict[str, str]:
+        return {n: f"tokenize.{n}" for n in names}
+
+    steps = [
+        step("crawl", crawl.STAGE, recipe.crawl),
+        step("curate", curate.STAGE, recipe.curate, documents="crawl"),
+        step("trace", trace.STAGE, recipe.trace, corpus="curate"),
+        step("forage", forage.STAGE, recipe.forage, corpus="curate"),
+        step("tokenizer", tokenizer.STAGE, recipe.tokenizer, corpus="curate", traces="trace"),
+        step("tasks", tasks.STAGE, recipe.tasks, traces="trace", trajectories="forage"),
+    ]
+    steps += [
+        step(
+            f"tokenize.{rendering}",
+            tokenize.STAGE,
+            settings,
+            source=SOURCES[rendering],
+            tokenizer="tokenizer",
+        )
+        for rendering, settings in recipe.renderings.items()
+    ]
+    world = tokens("code", "asserts", "traces", "trajectories")
+    steps += [
+        step(
+            "pretrain",
+            pretrain.STAGE,
+            recipe.pretrain,
+            tokenizer="tokenizer",
+            **tokens("code", "asserts"),
+        ),
+        step(
+            "midtrain",
+            midtrain.STAGE,
+            recipe.midtrain,
+            checkpoint="pretrain",
+            tokenizer="tokenizer",
+            **world,
+        ),
+        step(
+            "sft",
+            sft.STAGE,
+            recipe.sft,
+            checkpoint="midtrain",
+            tokenizer="tokenizer",
+            **tokens("chats", "traces", "asserts", "code"),
+        ),
+        step("rl", rl.STAGE, recipe.rl, checkpoint="sft", tasks="tasks"),
+    ]
+    steps += [
+        step(
+            f"evaluate.{trained}",
+            evaluate.STAGE,
+            recipe.evaluations[trained],
+            checkpoint=trained,
+            corpus="curate",
+            traces="trace",
+            tasks="tasks",
+        )
+        for trained in TRAINED
+    ]
+    everything = {s.name.replace(".", "_"): s.name for s in steps}
+    steps.append(step("report", report.STAGE, ReportSettings(), **everything))
+    return Preset(name=name, drift_policy=drift_policy, steps=tuple(steps), validate=validate)
+
+
+def validate(preset: Preset) -> None:
+    """Refuse settings that contradict one another across stages, before anything runs.
+
+    Raises `RecipeError`.
+    """
+    at = {step.name: step.settings for step in preset.steps}
+    pretraining: PretrainSettings = at["pretrain"]
+    midtraining: MidtrainSettings = at["midtrain"]
+    for name in ("midtrain", "sft"):
+        if at[name].model != pretraining.model:
+            raise RecipeError(
+                f"{name}.model differs from pretrain.model; a stage goes on with the model it is "
+                "given, so change all three"
+            )
+    needed = at["tokenizer"].vocab_size + SPECIALS
+    if pretraining.model.vocab_size < needed:
+        raise RecipeError(
+            f"model.vocab_size={pretraining.model.vocab_size}, but the tokenizer has {needed} ids "
+            f"(tokenizer.vocab_size + {SPECIALS} specials)"
+        )
+    if midtraining.schedule != pretraining.schedule:
+        raise RecipeError("pretrain.schedule and midtrain.schedule differ; they share one cosine")
+    used = sum(s.steps * s.tokens_per_step for s in (pretraining, midtraining))
+    if used > pretraining.schedule.horizon_tokens:
+        raise RecipeError(
+            f"pretrain and midtrain use {used:,} tokens, the schedule ends at "
+            f"{pretraining.schedule.horizon_tokens:,}: lower their steps or raise "
+            "schedule.horizon_tokens of both"
+        )
+    for name, settings in at.items():
+        if name.startswith("evaluate.") and settings.context_length > midtraining.context_length:
+            raise RecipeError(
+                f"{name}.context_length={settings.context_length} is longer than the model was "
+                f"trained for ({midtraining.context_length})"
+            )
+    if at["rl"].max_length > at["sft"].context_length:
+        raise RecipeError(
+            f"rl.max_length={at['rl'].max_length} is longer than the context that sft trains "
+            f"({at['sft'].context_length})"
+        )
