@@ -24,7 +24,13 @@ STAGE = Stage(
     inputs={"checkpoint": (CHECKPOINT,), "tasks": (TASKS,)},
     output=CHECKPOINT,
     bundles="stages.rl.settings:bundles",
-    modules=("stages.tasks", "model"),
+    modules=(
+        "cluster.deepspeed",
+        "cluster.devices",
+        "model",
+        "stages.tasks",
+        "stages.training.session",
+    ),
     executes_code=True,
     deterministic=False,  # only at max_staleness 0
 )

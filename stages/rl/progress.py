@@ -30,17 +30,28 @@ def follow(metrics_file: Path, steps: int) -> Iterator[None]:
 
 
 def _follow(metrics_file: Path, steps: int, ended: threading.Event) -> None:
-    first: tuple[float, int] | None = None
+    began: tuple[float, int] | None = None
     shown = 0
     while not ended.wait(SECONDS):
         lines = list(read_metrics(metrics_file))
-        if not lines or lines[-1]["step"] == shown:
-            log.info("step %d/%d: rollout workers at work, no new batch yet", shown, steps)
+        step = lines[-1]["step"] if lines else 0
+        if step == shown:
+            log.info(
+                "step %d/%d: %s",
+                step,
+                steps,
+                "starting workers, scoring held-out prompts"
+                if step in (0, steps)
+                else "filling a batch",
+            )
             continue
-        shown = lines[-1]["step"]
-        first = first or (time.monotonic(), shown)
-        pace = (time.monotonic() - first[0]) / max(shown - first[1], 1)
-        log.info("%s, %.0f s left", describe(lines[-1], steps), pace * (steps - shown))
+        left = ""
+        if began:
+            pace = (time.monotonic() - began[0]) / (step - began[1])
+            left = f", {pace * (steps - step):.0f} s left"
+        began = began or (time.monotonic(), step)
+        shown = step
+        log.info("%s%s", describe(lines[-1], steps), left)
 
 
 def describe(line: dict[str, Any], steps: int) -> str:

@@ -37,7 +37,7 @@ class RLSettings:
 
     seed: int = 0
     """Seeds the choice of prompts and the sampler."""
-    steps: int = 100
+    steps: int = 80
     """Optimiser batches."""
     mix: tuple[TaskShare, ...] = (
         TaskShare(kind="fix", share=0.5),
@@ -58,7 +58,7 @@ class RLSettings:
     """Group size G (not published for CWM; its successors use 8)."""
     prompts_per_request: int = 8
     """Prompts that a rollout worker samples in one go."""
-    batch_tokens: int = 1536
+    batch_tokens: int = 800
     """Agent tokens with a non-zero advantage that make a batch (paper: 8.4 M to 16.8 M)."""
     max_requests_per_batch: int = 8
     """Requests after which a batch is taken as it is, when nearly no group has a mixed outcome."""
@@ -134,6 +134,9 @@ class RLSettings:
             self.max_length,
             f"> max_answer_tokens ({self.max_answer_tokens})",
         )
+        # else every trajectory would be stale between two versions
+        limit = max(self.max_staleness, 1)
+        _check(self.publish_every <= limit, "publish_every", self.publish_every, f"<= {limit}")
         window = (self.solve_rate_low, self.solve_rate_high)
         _check(
             0 <= window[0] < window[1] <= 1, "solve_rate_low/high", window, "0 <= low < high <= 1"

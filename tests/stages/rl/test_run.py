@@ -1,7 +1,10 @@
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 import torch
@@ -130,3 +133,27 @@ def test_two_trainers_compute_what_one_does(ray_session, sanity_job):
     assert read_statistics(shared.output / "statistics.json")["workers"] == 2
     left, right = load_state_dict(alone.output), load_state_dict(shared.output)
     assert max((left[n] - right[n]).abs().max() for n in left) < 1e-4
+
+
+def kill_once(job, kind, after):
+    """Kill our own Ray worker of this ``kind`` when step ``after`` is in the metrics."""
+    while after not in metrics_of(job):
+        time.sleep(0.2)
+    for process in psutil.Process().children(recursive=True):
+        if kind in " ".join(process.cmdline()):
+            process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["RayTrainWorker", "RolloutWorker"])
+def test_a_killed_worker_is_replaced_and_the_run_goes_on(ray_session, sanity_job, kind):
+    job = sanity_job(steps=60, checkpoint_every=5, max_staleness=8, placement={"workers": 1})
+    killer = threading.Thread(target=kill_once, args=(job, kind, 12))
+    killer.start()
+    run_job(job)
+    killer.join()
+    statistics = read_statistics(job.output / "statistics.json")
+    assert statistics["heldout_after.pass_at_1"] > 0.5
+    assert sorted(metrics_of(job)) == list(range(1, 61))
+    if kind == "RayTrainWorker":
+        assert 10 <= statistics["resumed_from"] < 60
