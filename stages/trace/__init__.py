@@ -1,0 +1,35 @@
+"""Trace: execute code in the sandbox and record, line by line, what it did.
+
+corpus ─→ candidates ─→ doctests ─┬────────────────┐
+                           └→ mutate ─→ calls ─────┼→ rows ─→ select ─→ train, heldout, dropped
+          programs (generated) ────────────────────┘
+
+candidates.py  the corpus's functions that have doctests, a bounded choice of them
+doctests.py    inputs that people wrote: the calls in the examples     (in the sandbox)
+mutate.py      new literal arguments from old ones                     (in the sandbox)
+programs.py    small generated programs, level by level                (in the sandbox)
+tracer.py      the tracer: frames by ``sys.settrace``                  (in the sandbox)
+rendering.py   values as text, bounded                                 (in the sandbox)
+arguments.py   a call's arguments as source                            (in the sandbox)
+source.py      which lines a trace shows
+worker.py      batches: what the sandbox is asked to do                (in the sandbox)
+rows.py        rows, split, duplicates and the quota on exceptions
+run.py         the stage
+"""
+
+from cluster.dag.stage import Stage
+from stages.kinds import CORPUS, TRACES
+from stages.trace.settings import TracePlacement, TraceSettings
+
+STAGE = Stage(
+    name="trace",
+    revision=1,
+    run="stages.trace.run:run",
+    settings=TraceSettings,
+    placement=TracePlacement,
+    inputs={"corpus": (CORPUS,)},
+    output=TRACES,
+    modules=("cluster.sandbox", "model.trace"),
+    headline=("traces", "functions", "distributions"),
+    executes_code=True,
+)

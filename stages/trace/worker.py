@@ -1,0 +1,199 @@
+"""What runs inside the sandbox: tracing in batches, one fork for each function.
+
+A batch shares the imports of its functions' modules; each function runs in a fork of its own, so
+that one that never returns or tears the interpreter down takes only itself along. Everything runs
+twice, the second time with other addresses, pids and a later clock: what differs between the two
+is not the program's doing alone and is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from cluster.sandbox.framing import FramingError, read_frame, write_json
+from stages.trace.doctests import NotTraceable, trace_calls, trace_doctests
+from stages.trace.mutate import mutations
+from stages.trace.programs import generate, within_bounds
+from stages.trace.source import ShownSource
+from stages.trace.tracer import Recording, TraceLimits, trace_source
+
+_IMPORT_SECONDS = 60
+
+Json = dict[str, Any]
+
+
+def trace_programs(payload: Mapping[str, Any]) -> list[Json]:
+    """Generate and trace programs ``start`` to ``stop`` of a level; those out of bounds are left
+    out.
+    """
+    limits = TraceLimits(**payload["limits"])
+    found = []
+    for index in range(payload["start"], payload["stop"]):
+        program = generate(payload["seed"], payload["level"], index)
+        recording = trace_source(program.source, program.entry, program.arguments, limits)
+        if recording.outcome == "return" and within_bounds(recording.frames):
+            found.append({**recording.to_json(), "program": program.name, "source": program.source})
+    return found
+
+
+def trace_functions(payload: Mapping[str, Any]) -> list[Json]:
+    """Trace the doctests of a batch of functions, and mutations of their literal calls.
+
+    Returns for each function ``{"recordings": [...], "dropped": [[reason, detail], ...]}``; a
+    recording's ``method`` says how its input was got.
+    """
+    return [_Job(function, payload).run() for function in payload["functions"]]
+
+
+class _Job:
+    """One function of a batch."""
+
+    def __init__(self, function: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
+        self.module, self.name = function["module"], function["function"]
+        self.document = function["document"]
+        self.shown = ShownSource.from_json(function["shown"])
+        self.payload = payload
+        self.limits = TraceLimits(**payload["limits"])
+        self.dropped: list[tuple[str, str]] = []
+
+    def run(self) -> Json:
+        recordings: list[Json] = []
+        try:
+            module = _imported(self.module)
+            _check_text(module, self.document)
+            calls = self.payload["calls"]
+            recordings = self._twice(
+                lambda: trace_doctests(module, self.name, self.shown, self.limits, calls), "doctest"
+            )
+            changed = self._mutated(recordings)
+            if changed:
+                recordings += self._twice(
+                    lambda: trace_calls(module, self.name, self.shown, self.limits, changed),
+                    "mutation",
+                )
+        except NotTraceable as error:
+            self.dropped.append(("not-traceable", str(error)))
+        except _ImportError as error:
+            self.dropped.append(("import-failed", str(error)))
+        return {"recordings": recordings, "dropped": self.dropped}
+
+    def _mutated(self, recordings: list[Json]) -> list[str]:
+        known = {each["arguments"] for each in recordings if each["arguments"]}
+        seed = f"{self.payload['seed']}:{self.module}:{self.name}"
+        fresh = {
+            changed: None
+            for arguments in sorted(known)
+            for changed in mutations(arguments, self.payload["mutations"], seed)
+            if changed not in known
+        }
+        return list(fresh)
+
+    def _twice(self, work: Callable[[], list[Recording]], method: str) -> list[Json]:
+        """Run ``work`` in two forks; return the recordings on which they agree."""
+        runs = []
+        for other_addresses in (False, True):
+            said = _forked(work, self.payload, other_addresses)
+            if isinstance(said, str):
+                reason, _, detail = said.partition(":")
+                self.dropped.append((reason, f"{method}: {detail}"))
+                return []
+            runs.append(said)
+        first, second = runs
+        kept = [
+            {**one, "method": method} for one, two in zip(first, second, strict=False) if one == two
+        ]
+        for _ in range(len(first) - len(kept)):
+            self.dropped.append(("nondeterministic", f"{method}: two runs differ"))
+        return kept
+
+
+class _ImportError(Exception):
+    """A module cannot be imported here, or is not the document."""
+
+
+_FAILED: dict[str, str] = {}
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module, once; a failure is remembered."""
+    if name not in _FAILED:
+        try:
+            with _alarm(_IMPORT_SECONDS):
+                return import_module(name)
+        except BaseException as error:  # noqa: BLE001  anything may happen in a stranger's module
+            _FAILED[name] = f"{type(error).__name__}: {str(error)[:200]}"
+    raise _ImportError(_FAILED[name])
+
+
+def _check_text(module: ModuleType, document: str) -> None:
+    """The module that was imported must be the document, byte for byte."""
+    file = getattr(module, "__file__", None)
+    if not file or hashlib.sha256(Path(file).read_bytes()).hexdigest() != document:
+        raise _ImportError(f"{module.__name__} is not the file of the corpus")
+
+
+@contextmanager
+def _alarm(seconds: int) -> Iterator[None]:
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"not done in {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _forked(
+    work: Callable[[], list[Recording]], payload: Mapping[str, Any], other_addresses: bool
+) -> list[Json] | str:
+    """Run ``work`` in a fork; return its recordings, or ``reason:detail`` when it came to harm."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _in_fork(work, payload["cpu_seconds"], writer, other_addresses)
+    os.close(writer)
+    try:
+        said = json.loads(read_frame(reader, seconds=payload["wall_seconds"]))
+    except FramingError as error:
+        said = str(error)
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+    if not isinstance(said, str):
+        return [dict(each) for each in said]
+    if said.startswith("memory"):
+        return said
+    if "no answer" in said:
+        return f"timeout:{said}"
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+        return f"timeout:CPU limit of {payload['cpu_seconds']} s"
+    return f"crash:{said}, wait status {status}"
+
+
+def _in_fork(
+    work: Callable[[], list[Recording]], cpu_seconds: int, writer: int, other_addresses: bool
+) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+    junk = [bytes(size % 4096) for size in range(0, 600_000, 61)] if other_addresses else []
+    junk[::2] = [b""] * len(junk[::2])  # holes, so that what follows lies elsewhere
+    try:
+        write_json(writer, [recording.to_json() for recording in work()])
+    except MemoryError:
+        write_json(writer, "memory:over the address space limit")
+    finally:
+        os._exit(0)
