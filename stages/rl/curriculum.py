@@ -8,7 +8,7 @@ with ``revisit`` one that was put aside, else one whose solve rate lies in the w
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,16 @@ MEMORY = 0.5  # weight of a prompt's newest group in its solve rate
 
 class NoPromptsError(ValueError):
     """A kind of task in the mix has no prompt; names the kind and those that exist."""
+
+
+def check_prompts(prompts: Mapping[str, Sequence[str]], kinds: Iterable[str]) -> None:
+    """Raise `NoPromptsError` when one of ``kinds`` has no prompt."""
+    for kind in kinds:
+        if not prompts.get(kind):
+            known = ", ".join(sorted(k for k, v in prompts.items() if v)) or "none"
+            raise NoPromptsError(
+                f"rl.mix asks for tasks of kind {kind!r}; those that fit rl.max_length are: {known}"
+            )
 
 
 @dataclass(slots=True)
@@ -41,12 +51,7 @@ class Curriculum:
     _tried: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for kind in self.shares:
-            if not self.prompts.get(kind):
-                known = ", ".join(sorted(k for k, v in self.prompts.items() if v)) or "none"
-                raise NoPromptsError(
-                    f"rl.mix asks for tasks of kind {kind!r}; the input has: {known}"
-                )
+        check_prompts(self.prompts, self.shares)
         self._kind_of = {name: kind for kind in self.shares for name in self.prompts[kind]}
         self._index()
 

@@ -13,6 +13,9 @@ from stages.rl.selection import Group
 
 log = logging.getLogger(__name__)
 
+PLACE_SECONDS = 60.0
+"""After so long it is said what workers wait for."""
+
 
 class RolloutError(RuntimeError):
     """A request failed too often or no worker answers; says which worker, request and cause."""
@@ -128,24 +131,29 @@ class RayPool:
         per_actor: int = 2,
         max_failures: int = 3,
         timeout: float = 300.0,
-        place_timeout: float = 60.0,
     ) -> None:
         self._actors = list(actors)
         self.capacity = per_actor * len(self._actors)
         self._max_failures, self._timeout = max_failures, timeout
         self._flights: dict[Any, _Flight] = {}
-        self._wait_until_placed(place_timeout)
+        self._wait_until_started()
 
-    def _wait_until_placed(self, seconds: float) -> None:
+    def _wait_until_started(self) -> None:
         import ray
 
         refs = [actor.ready.remote() for actor in self._actors]
-        _, late = ray.wait(refs, num_returns=len(refs), timeout=seconds)
-        if late:
+        for seconds in (min(PLACE_SECONDS, self._timeout), self._timeout):
+            _, late = ray.wait(refs, num_returns=len(refs), timeout=seconds)
+            if not late:
+                break
+            waiting = (
+                f"{len(late)} of {len(refs)} rollout workers did not start within {seconds:.0f} s; "
+                f"free resources are {ray.available_resources()}"
+            )
+            log.warning("%s", waiting)
+        else:
             raise RolloutError(
-                f"{len(late)} of {len(refs)} rollout workers did not start within {seconds:.0f} s: "
-                f"free resources are {ray.available_resources()}; lower rl's cpus_per_rollout or "
-                "rollout_workers, or add nodes"
+                f"{waiting}: lower rl's cpus_per_rollout or rollout_workers, or add nodes"
             )
         try:
             ray.get(refs)

@@ -11,6 +11,7 @@ from typing import Any
 from cluster.dag.metrics import read_statistics, write_statistics
 from cluster.dag.stage import StepContext
 from model.tokens import Tokenizer
+from stages.rl.curriculum import check_prompts
 from stages.rl.domain import Prompts, WorkerSpec, find_prompts
 from stages.rl.job import Job
 from stages.rl.pool import LocalPool, RayPool, RolloutError
@@ -34,6 +35,7 @@ def run(context: StepContext) -> None:
     """Train the checkpoint on the tasks; leaves a checkpoint, metrics and statistics."""
     checkpoint, tasks = context.inputs["checkpoint"].path, context.inputs["tasks"].path
     prompts = find_prompts(tasks, Tokenizer.load(checkpoint), context.settings)
+    check_prompts(prompts.train, [entry.kind for entry in context.settings.mix])
     run_job(make_job(context, checkpoint, tasks, prompts))
 
 
