@@ -167,8 +167,8 @@ class MlflowTracker:
         """Return the run's address below the UI's root, wherever ``make ui`` or the server shows
         it.
         """
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else ""
-        return f"{base}/{run_link(self.experiment, run_id)}"
+        base = f"{self.uri.rstrip('/')}/" if self.uri.startswith("http") else ""
+        return base + run_link(self.experiment, run_id)
 
     def _record_result(self, run_id: str, artifact: Mapping[str, Any], path: Path) -> None:
         product = self._products.publish(run_id, artifact, path)

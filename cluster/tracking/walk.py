@@ -51,7 +51,10 @@ class Node:
 
 
 class Store:
-    """The published artifacts of a store: ``<stage>/<fingerprint>/<attempt>/artifact.json``."""
+    """The published artifacts of a store: ``<stage>/<fingerprint>/<attempt>/artifact.json``.
+
+    A link beside them, ``current``, names the newest attempt; it is no artifact of its own.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -60,7 +63,7 @@ class Store:
         self.records: dict[Path, dict[str, Any]] = {
             file.parent: json.loads(file.read_text())
             for file in sorted(self.root.glob(f"*/*/*/{RECORD}"))
-            if not file.parent.name.endswith(".partial")
+            if not file.parent.name.endswith(".partial") and not file.parent.is_symlink()
         }
 
     def walk(self, path: Path) -> Node:

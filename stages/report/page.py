@@ -70,7 +70,7 @@ def _legend(found: Mapping[str, Any]) -> str:
     limit = f"{found['significance']:g}"
     return (
         '<p class="muted">Value ± standard error. Below it, the comparison with the checkpoint '
-        f"before: a difference within {limit} standard errors of the difference is not significant. "
+        f"before: a difference within {limit} of its standard errors is not significant. "
         f"A star marks a value that is better than the strongest baseline by more than {limit} of "
         "its standard errors.</p>"
     )

@@ -62,7 +62,8 @@ def test_from_the_beginning_of_an_identifier(toy, name):
 def test_from_a_path_and_from_a_file_in_it(toy):
     store = Store(toy.root)
     place = toy.paths["midtrain"]
-    for target in (place, place / "model.safetensors", place.relative_to(toy.root)):
+    current = place.parent / "current"
+    for target in (place, place / "model.safetensors", place.relative_to(toy.root), current):
         assert find(store, str(target))[0].path == place.resolve()
 
 

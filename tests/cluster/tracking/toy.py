@@ -161,6 +161,8 @@ class ToyStore:
         record = self._record(step, stage, path, fingerprint, attempt, settings, inputs)
         record |= {"statistics": statistics or {}, "run_id": run_id, "pipeline_run_id": parent}
         (path / "artifact.json").write_text(json.dumps(record))
+        (path.parent / "current").unlink(missing_ok=True)
+        (path.parent / "current").symlink_to(attempt)
         self.tracker.finish_attempt(run_id, artifact=record, path=path, status="FINISHED")
         self.records[step], self.paths[step] = record, path
         return record
