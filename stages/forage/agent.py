@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from stages.forage.mutations import constants, mutate, operators, variables
 from stages.forage.settings import ForageSettings
-from stages.forage.tools import edit_call
+from stages.forage.tools import TESTS, edit_call
 
 Action = tuple[str, str]
 """(tool, content)."""
@@ -22,10 +22,7 @@ _GUESSES = {"operators": operators, "constants": constants, "variables": variabl
 
 def task_statement(name: str, module: str) -> str:
     """Return what the agent is told."""
-    return (
-        f"The function {name} of {module} is in {name}.py, and it is broken: `python run_tests.py` fails. "
-        "Fix it, then submit."
-    )
+    return f"{name} of {module} is broken: `python {TESTS}` fails. Fix {name}.py, then submit."
 
 
 def actions(
@@ -33,15 +30,15 @@ def actions(
 ) -> list[Action]:
     """Return the agent's tool calls from the ``mutated`` function on."""
     file = f"{name}.py"
-    done: list[Action] = [("bash", f"cat {file}"), ("bash", "python run_tests.py")]
+    done: list[Action] = [("bash", f"cat {file}"), ("bash", f"python {TESTS}")]
     current = mutated
     guess = _wrong_guess(mutated, original, rng)
     if guess is not None and rng.random() < settings.wrong_edit_fraction:
-        done += [("edit", _edit(file, current, guess)), ("bash", "python run_tests.py")]
+        done += [("edit", _edit(file, current, guess)), ("bash", f"python {TESTS}")]
         current = guess
         if rng.random() < settings.give_up_fraction:
             return [*done, ("submit", file)]
-    done += [("edit", _edit(file, current, original)), ("bash", "python run_tests.py")]
+    done += [("edit", _edit(file, current, original)), ("bash", f"python {TESTS}")]
     return [*done, ("submit", file)]
 
 

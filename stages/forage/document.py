@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import random
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from stages.forage.find import Document, Function, Test
 from stages.forage.mutations import FAMILIES, Mutation, mutate
 from stages.forage.run_tests import matches
 from stages.forage.settings import ForageSettings
+from stages.forage.tools import STOPPED
 
 PRELOAD = ("stages.forage.worker",)
 LIMITS = Limits(cpu_seconds=30, wall_seconds=60, memory_bytes=2 << 30)
@@ -24,14 +26,16 @@ limit.
 """
 
 _ELISION = "[...]"
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}\b")  # another one in every process
 
 
 @dataclass(slots=True)
 class Foraged:
-    """The trajectories of a document, and (name, reason, detail) of what led to none."""
+    """The trajectories of a document, (name, reason, detail) of what led to none, and the time."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     dropped: list[tuple[str, str, str]] = field(default_factory=list)
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ def _screen(
         "seconds": settings.test_seconds,
     }
     answer = box.call("stages.forage.worker:screen", payload, limits=LIMITS)
+    result.cpu_seconds += answer.cpu_seconds
     if answer.outcome != "ok":
         detail = answer.error.strip().splitlines()[-1][:200] if answer.error else ""
         result.dropped.append((document.module, f"sandbox-{answer.outcome}", detail))
@@ -163,29 +168,31 @@ def _act(
         "seconds": settings.test_seconds,
     }
     answer = box.call("stages.forage.worker:episodes", payload, limits=LIMITS)
+    result.cpu_seconds += answer.cpu_seconds
     if answer.outcome != "ok":
         result.dropped.append((document.module, f"sandbox-{answer.outcome}", answer.error[-200:]))
         return
-    functions = [
-        {"name": e.function.name, "tests": e.tests, "sources": [e.function.source, done["source"]]}
-        for e, done in zip(planned, answer.value, strict=True)
-    ]
-    scored = box.call(
-        "stages.forage.worker:screen",
-        {"module": document.module, "functions": functions, "seconds": settings.test_seconds},
-        limits=LIMITS,
-    )
-    if scored.outcome != "ok":
-        result.dropped.append((document.module, f"sandbox-{scored.outcome}", scored.error[-200:]))
-        return
-    for episode, done, (_, outputs) in zip(planned, answer.value, scored.value, strict=True):
+    for episode, done in zip(planned, answer.value, strict=True):
+        unstable = _unstable(done["observations"])
+        if unstable:
+            result.dropped.append((episode.function.name, *unstable))
+            continue
         fixed = all(
             got is not None and matches(test["expected"], got)
-            for test, got in zip(episode.tests, outputs, strict=True)
+            for test, got in zip(episode.tests, done["outputs"], strict=True)
         )
         result.rows.append(
             _row(document, episode, done["observations"], fixed, settings, box.layer)
         )
+
+
+def _unstable(observations: list[str]) -> tuple[str, str] | None:
+    """Return why another run might see something else, or None."""
+    if any(STOPPED in seen for seen in observations):
+        return "timeout", "a clock ended a program"
+    if any(_ADDRESS.search(seen) for seen in observations):
+        return "unstable-output", "an address in it"
+    return None
 
 
 def _task(document: Document, episode: _Episode) -> dict[str, Any]:

@@ -94,11 +94,30 @@ def find_functions(text: str, settings: ForageSettings) -> Iterator[Function]:
         if not isinstance(node, ast.FunctionDef) or node.decorator_list:
             continue
         source = "".join(lines[node.lineno - 1 : node.end_lineno])
+        if not settings.keep_docstring:
+            source = without_docstring(source)
         if len(source) > settings.max_function_chars:
             continue
         tests = doctests(ast.get_docstring(node) or "", settings.max_tests)
         if any(test["expected"] for test in tests) and any(node.name in t["call"] for t in tests):
             yield Function(node.name, source, tuple(tests))
+
+
+def without_docstring(source: str) -> str:
+    """Return a function's source without the lines of its docstring, with ``pass`` if nothing is
+    left.
+    """
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    lines = source.splitlines(keepends=True)
+    first, *rest = function.body
+    if first.lineno == function.lineno or ast.get_docstring(function) is None:
+        return source
+    assert first.end_lineno is not None
+    if rest and rest[0].lineno == first.end_lineno:  # on one line with the docstring's end
+        return source
+    body = [] if rest else [" " * first.col_offset + "pass\n"]
+    return "".join([*lines[: first.lineno - 1], *body, *lines[first.end_lineno :]])
 
 
 def doctests(docstring: str, limit: int) -> list[Test]:

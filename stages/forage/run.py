@@ -39,6 +39,7 @@ def run(context: StepContext) -> None:
     corpus = context.inputs["corpus"].path
     dropped: list[Row] = []
     statistics: dict[str, Any] = {}
+    seconds = 0.0
     counts = {"train": settings.documents, "heldout": settings.heldout_documents}
     for split in SPLITS:
         found = documents(read_table(corpus / split, _COLUMNS), counts[split], settings)
@@ -46,6 +47,7 @@ def run(context: StepContext) -> None:
         for document, foraged in _forage(found, settings, placement):
             rows += foraged.rows
             dropped += [_dropped_row(document, *drop) for drop in foraged.dropped]
+            seconds += foraged.cpu_seconds
         kept, alike = distinct(rows, settings)
         dropped += alike
         if not kept:
@@ -59,6 +61,7 @@ def run(context: StepContext) -> None:
         log.info("%s: %d trajectories of %d documents", split, len(kept), len(found))
     write_table(context.output / "dropped", DROPPED, dropped)
     statistics["dropped"] = dict(sorted(Counter(row["reason"] for row in dropped).items()))
+    statistics["sandbox_cpu_seconds"] = round(seconds, 1)
     write_statistics(context.statistics_file, statistics)
 
 
@@ -73,17 +76,19 @@ def _forage(
         workers = [actor.remote(settings) for _ in range(min(placement.workers, len(found)))]
         pool = ray.util.ActorPool(workers)
         results = pool.map(lambda worker, document: worker.forage.remote(document), found)
-        yield from _progress(zip(found, results, strict=True), len(found))
-        for worker in workers:
-            ray.kill(worker)
+        try:
+            yield from _progress(zip(found, results, strict=True), len(found))
+        finally:
+            for worker in workers:
+                ray.kill(worker)
         return
-    worker = _Worker(settings)
-    yield from _progress(((d, worker.forage(d)) for d in found), len(found))
-    worker.close()
+    with Sandbox(preload=PRELOAD, limits=LIMITS) as box:
+        results = ((d, forage_document(d, settings, box)) for d in found)
+        yield from _progress(results, len(found))
 
 
 class _Worker:
-    """A sandbox and what to do in it; an actor when Ray runs."""
+    """A sandbox in a Ray actor."""
 
     def __init__(self, settings: ForageSettings) -> None:
         self._settings = settings
@@ -91,9 +96,6 @@ class _Worker:
 
     def forage(self, document: Document) -> Foraged:
         return forage_document(document, self._settings, self._box)
-
-    def close(self) -> None:
-        self._box.close()
 
 
 def _progress(

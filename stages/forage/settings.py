@@ -13,7 +13,7 @@ class ForageSettings:
 
     # most documents with doctests that are tried, in training and held out, taken in turn from
     # every origin
-    documents: int = 45
+    documents: int = 40
     heldout_documents: int = 8
     # most functions of one document
     functions_per_document: int = 3
@@ -21,13 +21,16 @@ class ForageSettings:
     trajectories_per_function: int = 3
     # most mutations of one function that are tried
     mutations_per_function: int = 10
-    # longest function, characters, docstring included
-    max_function_chars: int = 1_500
+    # keep the docstring in the file that the agent works on; without it trajectories are half as
+    # long
+    keep_docstring: bool = False
+    # longest function, characters
+    max_function_chars: int = 600
     # most doctest examples of one function that are its tests
     max_tests: int = 6
     # longest output of a tool that the agent sees, characters; the end is cut
-    max_observation_chars: int = 1_500
-    # time for all tests of one mutant, seconds: one that takes longer is not used
+    max_observation_chars: int = 1_000
+    # CPU time for all tests of one mutant, seconds: one that takes longer is not used
     test_seconds: float = 2.0
     # how often the agent's first edit is wrong, and how often it then submits without another try
     wrong_edit_fraction: float = 0.4

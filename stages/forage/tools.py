@@ -19,8 +19,15 @@ from typing import NoReturn
 
 WORKSPACE = Path("/tmp/work")
 
+TESTS = "test.py"
+"""What the agent runs: `stages.forage.run_tests` as a file of the workspace."""
+
 _SEPARATORS = ("<<<<<<< SEARCH\n", "\n=======\n", "\n>>>>>>> REPLACE")
-_SHOWN = 3  # lines shown around an edit
+STOPPED = "error: stopped after"
+"""How a tool says that a program took too long; such an episode is not kept: a clock decided it."""
+
+_COMMAND_SECONDS = 20  # wall time of a command other than `python`
+_SHOWN = 1  # lines shown around an edit
 
 
 def prepare(files: dict[str, str]) -> None:
@@ -59,11 +66,11 @@ def bash(command: str, seconds: float) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=seconds,
+            timeout=_COMMAND_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"error: stopped after {seconds:g} s"
+        return f"{STOPPED} {_COMMAND_SECONDS} s"
     return done.stdout.decode(errors="replace")
 
 
@@ -79,8 +86,8 @@ def _python(script: str, seconds: float) -> str:
         written = stream.read()
     _, status = os.waitpid(child, 0)
     text = written.decode(errors="replace")
-    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
-    return text + (f"error: stopped after {seconds:g} s\n" if late else "")
+    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
+    return text + (f"{STOPPED} {seconds:g} s\n" if late else "")
 
 
 def _be_python(script: str, writer: int, seconds: float) -> NoReturn:
@@ -89,8 +96,8 @@ def _be_python(script: str, writer: int, seconds: float) -> NoReturn:
     os.dup2(writer, 2)
     for stream, handle in (("stdout", 1), ("stderr", 2)):
         setattr(sys, stream, os.fdopen(handle, "w", buffering=1, errors="replace", closefd=False))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # its default ends the process
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # its default ends the process
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     sys.argv = [script]
     code = 0
     try:
@@ -152,6 +159,6 @@ def workspace_files(task: dict[str, object], source: str) -> dict[str, str]:
     script = Path(__file__).with_name("run_tests.py").read_text()
     return {
         f"{task['name']}.py": source,
-        "run_tests.py": script,
+        TESTS: script,
         "tests.json": json.dumps(task),
     }

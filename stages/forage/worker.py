@@ -32,9 +32,10 @@ def screen(payload: dict[str, Any]) -> list[list[Outputs]]:
     """Return, for each function of a module, the outputs of its tests with each of its ``sources``.
 
     ``payload`` is ``{"module", "functions": [{"name", "tests", "sources"}], "seconds"}``; the
-    original is the first source. An output is None when the time was over.
+    original is the first source. An output is None when the CPU time was over:
+    a busy machine must not change what is found.
     """
-    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGPROF, _stop)
     importlib.import_module(payload["module"])
     found = []
     for function in payload["functions"]:
@@ -49,7 +50,7 @@ def screen(payload: dict[str, Any]) -> list[list[Outputs]]:
 
 def _outputs(payload: dict[str, Any], name: str, source: str, calls: list[str]) -> Outputs:
     outputs: Outputs = []
-    signal.setitimer(signal.ITIMER_REAL, payload["seconds"])
+    signal.setitimer(signal.ITIMER_PROF, payload["seconds"])
     try:
         names = replace(payload["module"], name, source)
         for call in calls:
@@ -57,17 +58,17 @@ def _outputs(payload: dict[str, Any], name: str, source: str, calls: list[str]) 
     except (Exception, SystemExit, _Late):  # noqa: BLE001  a program's affair; what is left has no output
         pass
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return outputs + [None] * (len(calls) - len(outputs))
 
 
 def episodes(payload: dict[str, Any]) -> list[dict[str, Any]]:
-    """Let the agent act: return each episode's observations and the function's source at its end.
+    """Let the agent act: return each episode's observations, and what the tests give at its end.
 
     ``payload`` is ``{"episodes": [{"task", "source", "actions": [[tool, content]]}], "seconds"}``;
     all tasks are of one module.
     """
-    done = []
+    done: list[dict[str, Any]] = []
     for episode in payload["episodes"]:
         task = episode["task"]
         importlib.import_module(task["module"])  # `python` is a fork of this process
@@ -76,4 +77,11 @@ def episodes(payload: dict[str, Any]) -> list[dict[str, Any]]:
             call_tool(tool, content, payload["seconds"]) for tool, content in episode["actions"]
         ]
         done.append({"observations": seen, "source": Path(f"{task['name']}.py").read_text()})
+    signal.signal(signal.SIGPROF, _stop)
+    for episode, end in zip(payload["episodes"], done, strict=True):
+        task = episode["task"]
+        tests = [test["call"] for test in task["tests"]]
+        end["outputs"] = _outputs(
+            {**payload, "module": task["module"]}, task["name"], end["source"], tests
+        )
     return done

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import logging
 from collections import Counter
@@ -15,7 +14,8 @@ from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
 from cluster.sandbox import Sandbox
 from stages.tables import read_table
-from stages.tasks.fixes import Candidate, is_literal, make_fixes
+from stages.tasks.choose import frames_of, groups, order, take, usable
+from stages.tasks.fixes import Candidate, make_fixes
 from stages.tasks.settings import TaskSettings
 from stages.tasks.task import Task, TaskKind, strip_mark, write_tasks
 from stages.tasks.verify import PRELOAD, same_value
@@ -30,79 +30,61 @@ def run(context: StepContext) -> None:
     """Write ``train.jsonl`` and ``heldout.jsonl``."""
     settings: TaskSettings = context.settings
     traces, trajectories = (context.inputs[n].path for n in ("traces", "trajectories"))
-    rows = {split: list(_usable(traces / split, settings)) for split in SPLITS}
-    heldout_groups = {row["group"] for row in rows["heldout"]}
-    train = [row for row in rows["train"] if row["group"] not in heldout_groups]
-    statistics: dict[str, Any] = {"straddling": len(rows["train"]) - len(train)}
-    rows["train"] = train
+    heldout_groups = groups(traces / "heldout")
+    statistics: dict[str, Any] = {}
     with Sandbox(preload=PRELOAD) as box:
         for split in SPLITS:
+            rows = list(usable(traces / split, settings))
+            if split == "train":
+                apart = [row for row in rows if row["group"] not in heldout_groups]
+                statistics["straddling"] = len(rows) - len(apart)
+                rows = apart
+            tasks = _questions(rows, traces / split, _counts(split, settings), settings)
             repairs = list(read_table(trajectories / split))
-            tasks = _make(rows[split], repairs, split, settings, box)
-            write_tasks(context.output / f"{split}.jsonl", tasks)
-            counts = Counter(f"{task.kind}_{split}" for task in tasks)
-            counts.update(f"{task.kind}_{task.source}_{split}" for task in tasks)
-            statistics |= {**counts, split: len(tasks)}
-            log.info("%s: %d tasks", split, len(tasks))
+            tasks += _fixes(rows, repairs, _counts(split, settings)["fix"], settings, box)
+            unique = {task.id: task for task in tasks}
+            write_tasks(context.output / f"{split}.jsonl", (unique[n] for n in sorted(unique)))
+            statistics |= _count(split, list(unique.values()))
+            log.info("%s: %d tasks", split, len(unique))
     write_statistics(context.statistics_file, statistics)
 
 
-def _make(
-    rows: list[Row], repairs: list[Row], split: str, settings: TaskSettings, box: Sandbox
+def _counts(split: str, settings: TaskSettings) -> dict[str, int]:
+    if split == "heldout":
+        return dict.fromkeys(("output", "trace", "fix"), settings.heldout_tasks)
+    return {
+        "output": settings.output_tasks,
+        "trace": settings.trace_tasks,
+        "fix": settings.fix_tasks,
+    }
+
+
+def _count(split: str, tasks: list[Task]) -> dict[str, int]:
+    counts = Counter(f"{task.kind}_{split}" for task in tasks)
+    counts.update(f"{task.kind}_{task.source}_{split}" for task in tasks)
+    return {**counts, split: len(tasks)}
+
+
+def _questions(
+    rows: list[Row], traces: Path, counts: dict[str, int], settings: TaskSettings
 ) -> list[Task]:
-    """Return the tasks of one split, ordered by id."""
-    heldout = settings.heldout_tasks if split == "heldout" else None
-
-    def count(wanted: int) -> int:
-        return wanted if heldout is None else heldout
-
-    tasks = [
-        _question("output", row) for row in _choose(rows, count(settings.output_tasks), settings)
-    ]
-    traced = [row for row in rows if len(row["frames"]) <= settings.max_frames]
-    tasks += [
-        _question("trace", row) for row in _choose(traced, count(settings.trace_tasks), settings)
-    ]
-    wanted = count(settings.fix_tasks)
-    from_functions = int(wanted * settings.function_fraction)
-    real = make_fixes(_real_candidates(rows, repairs, settings), from_functions, settings, box)
-    fixes = list(real)
-    fixes += make_fixes(_program_candidates(rows), wanted - len(fixes), settings, box)
-    unique = {task.id: task for task in (*tasks, *fixes)}
-    return [unique[name] for name in sorted(unique)]
+    """Return the tasks that ask about a call: for its value, and for its trace."""
+    asked = take(rows, counts["output"], settings)
+    short = [row for row in rows if row["frame_count"] <= settings.max_frames]
+    traced = take(short, counts["trace"], settings)
+    frames = frames_of(traces, (row["key"] for row in traced))
+    tasks = [_question("output", row) for row in asked]
+    return tasks + [_question("trace", row, frames[row["key"]]) for row in traced]
 
 
-def _usable(folder: Path, settings: TaskSettings) -> Iterator[Row]:
-    """Yield whole traces that return a short literal for short literal arguments, one per
-    question.
-    """
-    seen = set()
-    for row in sorted(read_table(folder), key=lambda row: _order(row["key"], settings.seed)):
-        question = (row["context"], row["entry"], row["arguments"])
-        if (
-            row["literal"]
-            and row["outcome"] == "return"
-            and row["episode"] == 0
-            and len(row["context"]) <= settings.max_context_chars
-            and len(row["arguments"]) <= settings.max_value_chars
-            and len(row["result"]) <= settings.max_value_chars
-            and is_literal(row["result"])
-            and question not in seen
-        ):
-            seen.add(question)
-            yield row
-
-
-def _order(key: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{key}".encode()).hexdigest()
-
-
-def _choose(rows: list[Row], count: int, settings: TaskSettings) -> list[Row]:
-    """Take the first ``count`` rows, real functions up to their share."""
-    functions = [row for row in rows if row["source"] == "function"]
-    programs = [row for row in rows if row["source"] != "function"]
-    functions = functions[: int(count * settings.function_fraction)]
-    return functions + programs[: count - len(functions)]
+def _fixes(
+    rows: list[Row], repairs: list[Row], count: int, settings: TaskSettings, box: Sandbox
+) -> list[Task]:
+    """Return the fix tasks: of real functions up to their share, then of programs."""
+    share = int(count * settings.function_fraction)
+    real = list(make_fixes(_real_candidates(rows, repairs, settings), share, settings, box))
+    log.info("%d fix tasks from real functions", len(real))
+    return real + list(make_fixes(_program_candidates(rows), count - len(real), settings, box))
 
 
 def _origin(row: Row) -> dict[str, Any]:
@@ -110,7 +92,7 @@ def _origin(row: Row) -> dict[str, Any]:
     return {**{name: row[name] for name in names}, "trace": row["key"]}
 
 
-def _question(kind: TaskKind, row: Row) -> Task:
+def _question(kind: TaskKind, row: Row, frames: Iterable[Row] = ()) -> Task:
     return Task(
         id=f"{kind}:{row['key'][:16]}",
         kind=kind,
@@ -119,7 +101,7 @@ def _question(kind: TaskKind, row: Row) -> Task:
         arguments=row["arguments"],
         answer=row["result"],
         argument_equal=equals_an_argument(row["arguments"], row["result"]),
-        frames=tuple(row["frames"]) if kind == "trace" else (),
+        frames=tuple(frames),
         **_origin(row),
     )
 
@@ -158,7 +140,7 @@ def _real_candidates(
         if row["source"] == "function" and candidate.source not in seen:
             seen.add(candidate.source)
             yield candidate
-    for row in sorted(repairs, key=lambda row: _order(row["key"], settings.seed)):
+    for row in sorted(repairs, key=lambda row: order(row["key"], settings.seed)):
         tests = json.loads(row["tests"])
         source, entry = row["original"], row["name"].rpartition(":")[2]
         if source not in seen and len(source) <= settings.max_context_chars and tests:

@@ -24,10 +24,10 @@ def evaluate(payload: dict[str, Any]) -> list[list[str | None]]:
     """Return, for each program, the reprs of its calls' values, None where there is none.
 
     ``payload`` is ``{"programs": [{"source", "calls"}], "seconds", "repeat"}``. A call has no value
-    when it raises, when its repr is very long, when its program has run for ``seconds``, or, with
-    ``repeat``, when a second run of it gives another repr.
+    when it raises, when its repr is very long, when its program has taken ``seconds`` of CPU time,
+    or, with ``repeat``, when a second run of it gives another repr.
     """
-    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGPROF, _stop)
     repeat = payload.get("repeat", False)
     results = []
     for program in payload["programs"]:
@@ -42,7 +42,7 @@ def evaluate(payload: dict[str, Any]) -> list[list[str | None]]:
 def _evaluate(source: str, calls: list[str], seconds: float) -> list[str | None]:
     values: list[str | None] = []
     namespace: dict[str, Any] = {"__name__": "candidate"}
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         exec(compile(source, "<candidate>", "exec"), namespace)
         for call in calls:
@@ -50,7 +50,7 @@ def _evaluate(source: str, calls: list[str], seconds: float) -> list[str | None]
     except (Exception, SystemExit, KeyboardInterrupt, _Late):  # noqa: BLE001  the program's affair
         pass
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return values + [None] * (len(calls) - len(values))
 
 
