@@ -126,11 +126,11 @@ class Decider:
         drift = tuple(drifted_files(latest.record.code, code)) if latest is not None else ()
         own = forced or self.own_change(step)
         if own:
-            why = f"{own}; after {', '.join(makes)}"
+            why = f"{own}; after {_few(makes)}"
         elif drift:
-            why = f"{_drift_reason(drift)}; after {', '.join(makes)}"
+            why = f"{_drift_reason(drift)}; after {_few(makes)}"
         else:
-            why = f"input {', '.join(makes)} may change"
+            why = f"input {_few(makes)} may change"
         return Decision(
             step=step,
             action="run" if own or drift else "waits",

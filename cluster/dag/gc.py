@@ -15,7 +15,7 @@ from pathlib import Path
 from cluster.dag.errors import DagError
 from cluster.dag.files import folder_bytes
 from cluster.dag.lease import holder, read_lease
-from cluster.dag.store import PARTIAL, Store, StepFolder
+from cluster.dag.store import PARTIAL, StepFolder, Store
 
 
 class StoreInUseError(DagError):
@@ -38,7 +38,7 @@ def survey(store: Store) -> list[Item]:
     for folder in store.folders():
         for path in sorted(p for p in folder.path.iterdir() if p.is_dir() and not p.is_symlink()):
             if path.suffix == PARTIAL or path.name == "scratch":
-                owners = ("resumable",) if _is_resumable(folder) else ()
+                owners: tuple[str, ...] = ("resumable",) if _is_resumable(folder) else ()
             else:
                 owners = tuple(sorted(kept.get(store.relative(path), ())))
             items.append(Item(path, folder_bytes(path), owners))

@@ -112,16 +112,17 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 
 def settings_json(settings: Any) -> dict[str, Any]:
-    """Return a settings dataclass as JSON values.
+    """Return a settings dataclass as JSON values; equal for what is equal to the fields' types."""
+    normal = normal_form(settings)
+    value: dict[str, Any] = _adapter(type(normal)).dump_python(normal, mode="json")
+    return value
 
-    It is written, read and written again, so that what is equal to the type (1 for a float field)
-    is equal here.
-    """
+
+def normal_form(settings: Any) -> Any:
+    """Return settings as they are when written and read back: 1 in a float field is 1.0."""
     check_stable(settings, type(settings).__qualname__)
     adapter = _adapter(type(settings))
-    first = adapter.dump_python(settings, mode="json")
-    value: dict[str, Any] = adapter.dump_python(adapter.validate_python(first), mode="json")
-    return value
+    return adapter.validate_python(adapter.dump_python(settings, mode="json"))
 
 
 def placement_json(placement: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str
             found.append((match[1], match[2]))
         elif match := _LONG.match(argument):
             value = next(rest, None)
-            if value is None:
+            if value is None or value.startswith("--"):
                 raise OverrideError(f"{argument} has no value; write {match[1]}=VALUE")
             found.append((match[1], value))
         else:

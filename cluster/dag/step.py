@@ -23,6 +23,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from cluster.dag.errors import DagError
+from cluster.dag.identity import normal_form
 from cluster.dag.stage import Stage
 
 
@@ -121,7 +122,7 @@ class Pipeline:
 
 
 def _checked(step: Step) -> Step:
-    """Return the step with its default placement, after checking it by itself."""
+    """Return the step in normal form, with its default placement, after checking it by itself."""
     stage = step.stage
     if step.name != stage.name and not step.name.startswith(f"{stage.name}."):
         raise PipelineError(f"step {step.name}: call it {stage.name} or {stage.name}.VARIANT")
@@ -130,6 +131,8 @@ def _checked(step: Step) -> Step:
             f"step {step.name}: its settings are a {type(step.settings).__name__},"
             f" stage {stage.name} takes {stage.settings.__name__}"
         )
+    # As they are read back, so that settings of one identity (1 and 1.0 for a float) act as one.
+    step = replace(step, settings=normal_form(step.settings))
     if stage.placement is None:
         if step.placement is not None:
             raise PipelineError(f"step {step.name}: stage {stage.name} takes no placement")

@@ -1,8 +1,8 @@
 """The toy pipeline's steps and its command line: ``python -m PACKAGE.pipeline [arguments]``.
 
-    numbers ─→ keep ─┬→ total.kept ─┐
-            └→ total.all ───────────┼→ gather
-                     └→ slow ───────┘
+numbers ─→ keep ─┬→ total.kept ─┐
+        └→ total.all ───────────┼→ gather
+                 └→ slow ───────┘
 """
 
 from __future__ import annotations
