@@ -21,6 +21,9 @@ from stages.rl.settings import RLSettings
 
 log = logging.getLogger(__name__)
 
+VERDICTS_KEPT = 50_000
+"""Verdicts a worker remembers before it starts afresh."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
@@ -65,6 +68,26 @@ def _text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     return tokenizer.decode(known) if len(known) == len(ids) else "\ufffd"
 
 
+class _Judge:
+    """Remembers verdicts: groups repeat answers, and the programs are deterministic."""
+
+    def __init__(self, verify: Callable[[str, str], bool | None]) -> None:
+        self._verify = verify
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def __call__(self, arguments: Mapping[str, Any], text: str) -> bool | None:
+        """Judge an answer to the task of this id; what could not be judged is tried again."""
+        key = (arguments["id"], text)
+        if key in self._known:
+            return self._known[key]
+        passed = self._verify(*key)
+        if passed is not None:
+            if len(self._known) >= VERDICTS_KEPT:
+                self._known.clear()
+            self._known[key] = passed
+        return passed
+
+
 def tasks(spec: WorkerSpec) -> Domain:
     """Build the stage's domain: chats of `stages.tasks`, verdicts by execution."""
     from cluster.sandbox import Sandbox
@@ -78,25 +101,16 @@ def tasks(spec: WorkerSpec) -> Domain:
         for split in ("train", "heldout")
         for task in read_tasks(Path(spec.tasks) / f"{split}.jsonl")
     }
-    verdicts: dict[tuple[str, str], bool | None] = {}
 
     def prompt(arguments: Mapping[str, Any]) -> list[int]:
         messages = prompt_messages(rows[arguments["id"]])
         return encode_chat(messages, tokenizer, generation_prefix=True)[0]
 
-    def verdict(arguments: Mapping[str, Any], text: str) -> bool | None:
-        # Groups repeat answers; the programs are deterministic, so one run of each is enough.
-        key = (arguments["id"], text)
-        if verdicts.get(key) is None:
-            if len(verdicts) > 50_000:
-                verdicts.clear()
-            verdicts[key] = verify(rows[arguments["id"]], text, box)
-        return verdicts[key]
-
+    judge = _Judge(lambda name, text: verify(rows[name], text, box))
     env = SingleTurnEnv(
         prompt=prompt,
         decode=lambda ids: _text(tokenizer, ids),
-        verdict=verdict,
+        verdict=judge,
         stop_ids=frozenset(tokenizer.stop_ids),
         max_length=spec.settings.max_length,
         max_answer_tokens=spec.settings.max_answer_tokens,
