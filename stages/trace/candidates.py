@@ -117,6 +117,7 @@ def choose(found: Iterable[Candidate], settings: TraceSettings) -> list[Candidat
     turns = sorted(
         (place, origin)
         for origin, group in by_origin.items()
+        if len(group) >= settings.min_functions_per_origin
         for place in range(min(len(group), settings.max_functions_per_origin))
     )
     chosen = [by_origin[origin][place] for place, origin in turns[: settings.max_functions]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -22,7 +23,6 @@ _DEPTH = 6
 _BIG_INT_BITS = 14_000  # about the 4,300 digits from which Python refuses to print
 _MANY_ITEMS = 1_000  # a subclass with its own repr is asked only below this length
 _BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
-_HIDDEN_KEYS = frozenset({"__builtins__"})
 
 
 def render(value: Any, budget: int) -> str:
@@ -42,6 +42,10 @@ def render(value: Any, budget: int) -> str:
 def _int(value: int) -> str:
     bits = value.bit_length()
     return repr(value) if bits <= _BIG_INT_BITS else f"<int {bits} bits>"
+
+
+def _is_builtins(value: Any) -> bool:
+    return isinstance(value, ModuleType) or (isinstance(value, dict) and "__import__" in value)
 
 
 class _Walk:
@@ -78,13 +82,14 @@ class _Walk:
 
     def _parts(self, value: Any, is_dict: bool) -> list[str]:
         parts = []
-        for item in list(value.items()) if is_dict else list(value):
+        most = max(0, self.left) // 2 + 2  # every further item takes two characters or more
+        for item in list(islice(value.items() if is_dict else value, most)):
             if self.left <= 0:
                 parts.append(_ELLIPSIS)
                 break
             if is_dict:
-                if isinstance(item[0], str) and item[0] in _HIDDEN_KEYS:
-                    continue
+                if isinstance(item[0], str) and item[0] == "__builtins__" and _is_builtins(item[1]):
+                    continue  # exec puts it there; the program did not
                 parts.append(f"{self.text(item[0])}: {self.text(item[1])}")
             else:
                 parts.append(self.text(item))

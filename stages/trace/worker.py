@@ -8,6 +8,7 @@ is not the program's doing alone and is left out.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -161,6 +162,7 @@ def _forked(
 ) -> list[Json] | str:
     """Run ``work`` in a fork; return its recordings, or ``reason:detail`` when it came to harm."""
     reader, writer = os.pipe()
+    gc.freeze()  # else a collection in the fork copies every page of what was imported
     pid = os.fork()
     if pid == 0:
         os.close(reader)

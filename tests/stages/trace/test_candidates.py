@@ -1,0 +1,136 @@
+"""Which functions are chosen, what of their source is shown, and how their arguments are written."""
+
+import inspect
+
+import pytest
+
+from stages.trace.arguments import argument_source, read_arguments
+from stages.trace.candidates import Candidate, Skipped, candidates_of, choose, module_name
+from stages.trace.settings import TraceSettings
+
+TEXT = '''\
+import functools
+
+@functools.lru_cache
+def f(n):
+    """Double.
+
+    >>> f(2)
+    4
+    """
+    m = n  # keep
+
+    def g():
+        """Inner."""
+        return m * 2
+    return g()
+
+
+def no_doctest(n):
+    return n
+
+
+def gen(n):
+    """
+    >>> list(gen(1))
+    """
+    yield n
+
+
+def nested_gen(n):
+    """
+    >>> nested_gen(1)
+    """
+    return (lambda: (yield))
+
+
+class C:
+    def method(self):
+        """
+        >>> C().method()
+        """
+'''
+
+
+def document(text=TEXT, path="pkg/mod.py", origin="pkg"):
+    return {"sha256": f"{origin}{path}", "text": text, "origin": origin, "path": path, "licence": "MIT"}
+
+
+def test_module_level_functions_with_doctests_are_found():
+    found = list(candidates_of(document(), "train", TraceSettings()))
+    kept = [each.name for each in found if isinstance(each, Candidate)]
+    assert kept == ["pkg.mod:f", "pkg.mod:nested_gen"]
+    skipped = [(each.name, each.reason) for each in found if isinstance(each, Skipped)]
+    assert skipped == [("pkg.mod:gen", "generator")]
+
+
+def test_docstrings_are_not_shown_and_lines_are_renumbered():
+    shown = next(candidates_of(document(), "train", TraceSettings())).shown
+    assert "".join(shown.text) == (
+        "@functools.lru_cache\ndef f(n):\n    m = n  # keep\n\n    def g():\n"
+        "        return m * 2\n    return g()\n"
+    )
+    assert shown.entry_line == 2
+    lines = TEXT.splitlines(keepends=True)
+    assert all(lines[number - 1] == shown.text[place - 1] for number, place in shown.numbers.items())
+
+
+def test_long_sources_are_left_out():
+    settings = TraceSettings(max_source_chars=20)
+    reasons = {each.reason for each in candidates_of(document(), "train", settings)}
+    assert reasons == {"long-source", "generator"}
+
+
+def test_a_broken_file_has_no_candidates():
+    assert list(candidates_of(document("def f(:\n  >>> "), "train", TraceSettings())) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("heapq.py", "heapq"),
+        ("a/b/__init__.py", "a.b"),
+        ("a-b/c.py", None),
+        ("a/c.pyi", None),
+    ],
+)
+def test_module_names(path, name):
+    assert module_name(path) == name
+
+
+def test_the_choice_takes_turns_and_does_not_depend_on_the_order():
+    function = 'def f{0}(n):\n    """\n    >>> f{0}(1)\n    """\n    return n\n\n\n'
+    text = "".join(function.format(number) for number in range(10))
+    settings = TraceSettings(max_functions=6, max_functions_per_origin=4)
+    found = [
+        each
+        for origin in ("a", "b", "c")
+        for each in candidates_of(document(text, f"{origin}.py", origin), "train", settings)
+    ]
+    found += candidates_of(document(text[:60], "small.py", "small"), "train", settings)
+    chosen = choose(found, settings)
+    assert [each.origin for each in chosen] == ["a", "a", "b", "b", "c", "c"]
+    assert chosen == choose(found[::-1], settings)
+
+
+def call(function, *positional, **keywords):
+    bound = inspect.signature(function).bind(*positional, **keywords)
+    bound.apply_defaults()
+    return argument_source(function, function.__code__, bound.arguments)
+
+
+def test_arguments_are_written_as_source():
+    def f(a, b=2, *rest, c=3, **more):
+        pass
+
+    def g(a, b=2, /, c="x"):
+        pass
+
+    assert call(f, 1) == "1"
+    assert call(f, 1, 5, 6, c=4, d=[1]) == "1, 5, 6, c=4, d=[1]"
+    assert call(g, (1,), 2) == "(1,)"
+    assert call(g, {"a": None}, 2, c="y") == "{'a': None}, 2, 'y'"
+    assert call(g, object()) is None
+    assert call(g, float("nan")) is None
+    assert call(g, "x" * 1000) is None
+    assert read_arguments("1, x=[2]") == ([1], {"x": [2]})

@@ -1,0 +1,86 @@
+"""Values as text: exact within the budget, bounded beyond it, and never failing."""
+
+import collections
+import json as some_module
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.trace.rendering import render
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner) | st.tuples()
+    ),
+    max_leaves=8,
+)
+
+
+@given(PLAIN)
+def test_within_the_budget_it_is_repr(value):
+    assert render(value, 100_000) == repr(value)
+
+
+@given(PLAIN, st.integers(10, 40))
+def test_the_budget_holds(value, budget):
+    text = render(value, budget)
+    assert len(text) <= budget
+    assert len(text) == budget or text == repr(value) or "..." in text
+
+
+def test_sets_keep_their_order():
+    for value in ({3, 1, 2}, frozenset({1}), set(), frozenset()):
+        assert render(value, 100) == repr(value)
+
+
+def test_cycles_end():
+    a = []
+    a.append(a)
+    d = {}
+    d["d"] = d
+    assert render(a, 50) == repr(a) == "[[...]]"
+    assert render(d, 50) == "{'d': {...}}"
+
+
+def test_huge_values_cost_little():
+    assert render(10**5000, 50) == "<int 16610 bits>"
+    assert len(render("x" * 10**7, 50)) == 50
+    assert len(render(list(range(10**6)), 50)) == 50
+    assert render(collections.OrderedDict.fromkeys(range(5000)), 80) == (
+        "<OrderedDict of 5000 items>"
+    )
+
+
+class Broken:
+    def __repr__(self):
+        raise RuntimeError
+
+
+class Odd:
+    def __repr__(self):
+        return 3
+
+
+class Plain:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize("kind", [Broken, Odd])
+def test_a_failing_repr_is_named(kind):
+    assert render(kind(), 50) == f"<unrepr {kind.__name__}>"
+    assert render([kind()], 50) == f"[<unrepr {kind.__name__}>]"
+
+
+def test_nothing_tells_where_it_ran():
+    assert render(some_module, 50) == "<module 'json'>"
+    assert render(test_cycles_end, 50) == "<function test_cycles_end>"
+    assert render(iter([]), 50) == "<list_iterator object>"
+
+
+def test_an_object_without_repr_shows_its_attributes():
+    node = Plain(1)
+    node.next = node
+    assert render(node, 80) == "<Plain object value=1, next=<Plain object ...>>"
