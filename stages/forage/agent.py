@@ -8,11 +8,10 @@ among a model's.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 from stages.forage.mutations import constants, mutate, operators, variables
 from stages.forage.settings import ForageSettings
-from stages.forage.tools import TESTS, edit_call
+from stages.forage.tools import TESTS, edit_call, find_block
 
 Action = tuple[str, str]
 """(tool, content)."""
@@ -62,7 +61,8 @@ def _edit(file: str, before: str, after: str) -> str:
     tail = 0
     while tail < min(len(old), len(new)) - start and old[-1 - tail] == new[-1 - tail]:
         tail += 1
-    while not _once(old, start, len(old) - tail):  # wider, until the block is unmistakable
+    # wider, until the block is there and unmistakable
+    while start == len(old) - tail or len(find_block(old, old[start : len(old) - tail])) > 1:
         if start > 0:
             start -= 1
         else:
@@ -70,9 +70,3 @@ def _edit(file: str, before: str, after: str) -> str:
     return edit_call(
         file, "\n".join(old[start : len(old) - tail]), "\n".join(new[start : len(new) - tail])
     )
-
-
-def _once(lines: Sequence[str], start: int, end: int) -> bool:
-    block = list(lines[start:end])
-    places = range(len(lines) - len(block) + 1)
-    return bool(block) and sum(list(lines[p : p + len(block)]) == block for p in places) == 1

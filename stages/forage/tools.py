@@ -122,19 +122,21 @@ def edit(content: str) -> str:
         return "error: a path and one SEARCH/REPLACE block are needed"
     if not Path(path).is_file():
         return f"error: {path} is not there"
-    text = Path(path).read_text()
-    padded = "\n" + text
-    count = padded.count("\n" + search + "\n")
-    if count != 1:
-        return f"error: the SEARCH block is there {count} times, once is needed"
-    before, _, after = padded.partition("\n" + search + "\n")
-    new = (before + "\n" + replacement + "\n" + after)[1:]
-    Path(path).write_text(new)
-    start = before.count("\n")
-    end = start + replacement.count("\n") + 1
-    lines = new.split("\n")
-    low, high = max(start - _SHOWN, 0), min(end + _SHOWN, len(lines) - 1)
+    lines, wanted = Path(path).read_text().split("\n"), search.split("\n")
+    places = find_block(lines, wanted)
+    if len(places) != 1:
+        return f"error: the SEARCH block is there {len(places)} times, once is needed"
+    start, new = places[0], replacement.split("\n")
+    lines[start : start + len(wanted)] = new
+    Path(path).write_text("\n".join(lines))
+    low, high = max(start - _SHOWN, 0), min(start + len(new) + _SHOWN, len(lines) - 1)
     return "\n".join(f"{n + 1:4} {lines[n]}" for n in range(low, high))
+
+
+def find_block(lines: list[str], block: list[str]) -> list[int]:
+    """Return where ``block`` stands in ``lines``, overlapping places included."""
+    places = range(len(lines) - len(block) + 1)
+    return [n for n in places if lines[n : n + len(block)] == block]
 
 
 def edit_call(path: str, search: str, replacement: str) -> str:
