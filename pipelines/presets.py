@@ -17,6 +17,7 @@ from typing import Any
 from cluster.dag.step import Preset
 from pipelines.recipe import Recipe, evaluations, full, renderings
 from stages.crawl.settings import CrawlSettings
+from stages.curate.settings import CurateSettings
 from stages.forage.settings import ForageSettings
 from stages.midtrain.settings import MidtrainSettings
 from stages.pretrain.settings import PretrainSettings
@@ -80,7 +81,7 @@ def smoke() -> Preset:
         "rerun",
         Recipe(
             crawl=CrawlSettings(
-                stdlib_bytes=700_000, distribution_bytes=120_000, total_bytes=1_500_000
+                stdlib_bytes=900_000, distribution_bytes=150_000, total_bytes=2_500_000
             ),
             trace=TraceSettings(
                 program_levels=((0, 300),),
@@ -89,7 +90,10 @@ def smoke() -> Preset:
                 max_functions_per_origin=4,
                 mutations_per_call=2,
             ),
-            forage=ForageSettings(documents=8, heldout_documents=3, mutations_per_function=5),
+            curate=CurateSettings(
+                heldout_fraction=0.3
+            ),  # a small corpus needs held-out doctests too
+            forage=ForageSettings(documents=8, heldout_documents=8, mutations_per_function=5),
             tasks=TaskSettings(output_tasks=80, trace_tasks=60, fix_tasks=40, heldout_tasks=24),
             tokenizer=TokenizerSettings(
                 vocab_size=512,

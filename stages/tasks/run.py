@@ -141,9 +141,18 @@ def _real_candidates(
             seen.add(candidate.source)
             yield candidate
     for row in sorted(repairs, key=lambda row: order(row["key"], settings.seed)):
-        tests = json.loads(row["tests"])
         source, entry = row["original"], row["name"].rpartition(":")[2]
-        if source not in seen and len(source) <= settings.max_context_chars and tests:
+        calls = [t["call"] for t in json.loads(row["tests"]) if _is_call(t["call"], entry)]
+        if source not in seen and len(source) <= settings.max_context_chars and calls:
             seen.add(source)
             origin = {**_origin({**row, "source": "function"}), "trace": ""}
-            yield Candidate(source, entry, tests[0]["call"], origin)
+            yield Candidate(source, entry, calls[0], origin)
+
+
+def _is_call(text: str, entry: str) -> bool:
+    """Say whether an example is a plain call of the function; it may be any statement."""
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return False
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == entry
