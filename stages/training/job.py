@@ -42,10 +42,6 @@ class Job:
     optimizer: Path | None = None
     """Universal checkpoint (weights in float32 and AdamW's moments) to start from, before
     `weights`."""
-    start_tokens: int = 0
-    """Nominal tokens of earlier stages under the same schedule."""
-    start_steps: int = 0
-    """Optimizer steps of earlier stages under the same schedule."""
     keep_optimizer: bool = False
     """Leave the optimizer's state, as a universal checkpoint, beside the exported weights."""
 

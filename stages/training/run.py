@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -119,14 +118,12 @@ def run_stage(
         metrics_file=context.metrics_file.resolve(),
         weights=weights,
         optimizer=optimizer,
-        start_tokens=earlier["tokens"],
-        start_steps=earlier["steps"],
         keep_optimizer=keep_optimizer,
     )
     rows = job.rows()  # an empty data set is named here, before any worker starts
     started, cpu = time.perf_counter(), time.process_time()
     with progress(job):
-        run_job(job)
+        elsewhere = run_job(job)
     tokens = settings.steps * settings.tokens_per_step
     record = {
         "steps": earlier["steps"] + settings.steps,
@@ -142,10 +139,9 @@ def run_stage(
         "tokens": tokens,
         "vocab_size": config.vocab_size,
         "wall_seconds": time.perf_counter() - started,
-        # without workers, what trained was this process
         "cpu_seconds": time.process_time()
         - cpu
-        + (result["worker_cpu_seconds"] if job.placement.workers else 0.0),
+        + (result["worker_cpu_seconds"] if elsewhere else 0.0),
         **result,
     }
     for source in rows.order.sources:
@@ -153,7 +149,6 @@ def run_stage(
         statistics[f"documents_fit.{source.name}"] = source.fitting
         statistics[f"tokens.{source.name}"] = int(source.file.meta["tokens"])
     write_statistics(context.statistics_file, statistics)
-    shutil.rmtree(job.scratch, ignore_errors=True)  # whoever asks again wants to train again
 
 
 def _token_files(context: StepContext) -> dict[str, Path]:

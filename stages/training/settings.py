@@ -189,7 +189,7 @@ class TrainingPlacement:
     """Where and how a training stage runs; nothing here changes what is computed but rounding."""
 
     workers: int = 1
-    """Ray Train workers (ZeRO-3 ranks), a divisor of rows_per_step; 0 trains in-process."""
+    """Ray Train workers (ZeRO-3 ranks), a divisor of rows_per_step; 0: the step's process."""
     cpus_per_worker: float = 1.0
     """CPUs that Ray reserves for a worker."""
     threads_per_worker: int = 1

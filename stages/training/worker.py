@@ -22,17 +22,22 @@ _QUICK_AND_QUIET = {
 }
 
 
-def run_job(job: Job) -> None:
-    """Train; returns when the checkpoint is exported.
+def run_job(job: Job) -> bool:
+    """Train; returns when the checkpoint is exported, True if other processes did it.
 
-    With workers, Ray must be initialised; lost workers are replaced, up to ``max_failures`` times,
-    and training goes on from the last checkpoint.
+    Where Ray is initialised, lost workers are replaced, up to ``max_failures`` times, and training
+    goes on from the last checkpoint. Without Ray, and for no workers, this process trains alone:
+    it takes all rows of the global batch, so the result differs only by rounding.
     """
+    import ray
+
     job.scratch.mkdir(parents=True, exist_ok=True)
-    if job.placement.workers:
+    with_ray = job.placement.workers > 0 and ray.is_initialized()
+    if with_ray:
         _run_with_ray(job)
     else:
         _run_here(job)
+    return with_ray
 
 
 def _run_here(job: Job) -> None:

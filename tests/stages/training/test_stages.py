@@ -52,7 +52,6 @@ def pretrained(context):
 def test_three_stages(context, pretrained):
     check_checkpoint(pretrained.output)
     assert load_config(pretrained.output).rope_scaling is None
-    assert not pretrained.scratch.exists()
     second = context(MIDTRAIN, name="second", checkpoint=pretrained.output)
     midtrain(second)
     assert load_config(second.output).rope_scaling == RopeScaling(original_context=64)
