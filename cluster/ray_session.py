@@ -89,23 +89,31 @@ def ray_session(root: Path, *, verbose: bool = False) -> Iterator[None]:
 
     # Says at every start that Ray made a token, which is as it should be.
     logging.getLogger(_TOKEN_LOGGER).setLevel(logging.ERROR)
-    environment = {name: os.environ[name] for name in (*PASSED_ON, *QUIET) if name in os.environ}
-    runtime: dict[str, Any] = {"env_vars": environment}
     common: dict[str, Any] = {"log_to_driver": verbose, "logging_level": logging.WARNING}
     if joins_cluster():
-        if not inside_ray_job():
-            runtime["working_dir"] = str(root)  # a job brings its own
-            runtime["excludes"] = ["/runs/", "/tests/", ".git", ".venv"]
-        ray.init(runtime_env=runtime, **common)
+        ray.init(runtime_env=_runtime_environment(root), **common)
     else:
         # Workers inherit this process's environment; the project may not be installed.
         paths = [str(root), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        runtime["env_vars"]["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-        ray.init(address="local", include_dashboard=False, runtime_env=runtime, **common)
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+        ray.init(address="local", include_dashboard=False, **common)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _runtime_environment(root: Path) -> dict[str, Any]:
+    """Return what the workers of a cluster that was joined get from this driver."""
+    names = [name for name in (*PASSED_ON, *QUIET) if name in os.environ]
+    runtime: dict[str, Any] = {"env_vars": {name: os.environ[name] for name in names}}
+    if inside_ray_job():
+        # The job brings the working directory; variables given with it are ours already.
+        os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+    else:
+        runtime["working_dir"] = str(root)
+        runtime["excludes"] = ["/runs/", "/tests/", ".git", ".venv"]
+    return runtime
 
 
 def free_nodes() -> list[Node]:

@@ -75,7 +75,21 @@ class Done:
 
 
 def run_attempt(work: Work) -> Done:
-    """Make an attempt of a step and publish it; raises `StepFailedError` when the stage fails."""
+    """Make an attempt of a step and publish it.
+
+    Raises `StepFailedError` for whatever the stage or the tracker raised, else a `DagError`.
+    """
+    try:
+        return _leased(work)
+    except DagError:
+        raise
+    except Exception as error:  # one step's failure must not end the others
+        log.exception("%s failed", work.step.name)
+        raise StepFailedError(f"{type(error).__name__}: {error}") from error
+
+
+def _leased(work: Work) -> Done:
+    """Hold the step's lease while an attempt is made, unless another run has made one."""
     step = work.step
     folder = work.store.folder(step.stage.name, work.identity.fingerprint)
 

@@ -28,9 +28,9 @@ class Node:
 
 
 def step_bundles(step: Step) -> list[dict[str, float]]:
-    """Return the resource bundles that a step needs at once; none for a step that asks nothing."""
+    """Return the resource bundles that a step needs at once; one CPU when its stage names none."""
     if step.stage.bundles is None:
-        return []
+        return [{"CPU": 1.0}]
     return [dict(b) for b in resolve(step.stage.bundles)(step.placement, step.settings)]
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from cluster.dag.attempt import Tracking
 from cluster.dag.containment import containment
 from cluster.dag.decision import Decider
+from cluster.dag.errors import DagError
 from cluster.dag.executor import Backend, Executor, Outcome
 from cluster.dag.files import write_json
 from cluster.dag.identity import placement_json, settings_json
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 Closing = Callable[[Mapping[str, Outcome], Console], None]
 
 _SELECTING = ("--only", "--from", "--until", "--accept-drift")
+
+
+class TrackingUnavailableError(DagError):
+    """The run cannot be recorded where it was asked to; says which address and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +239,9 @@ def _params(pipeline: Pipeline) -> dict[str, object]:
 
 
 def _open_tracker(uri: str | None, store: Store, nodes: int) -> Tracker:
-    from cluster.tracking.record import open_tracker
+    from cluster.tracking.record import TrackingError, open_tracker
 
-    return open_tracker(uri, store.path, nodes=nodes)
+    try:
+        return open_tracker(uri, store.path, nodes=nodes)
+    except TrackingError as error:
+        raise TrackingUnavailableError(str(error)) from error

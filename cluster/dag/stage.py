@@ -50,7 +50,7 @@ class Stage:
     ``snapshot`` names a function (settings) -> JSON value, for sources: what is out there now
     (versions, digests).
     ``bundles`` names a function (placement, settings) -> list of Ray resource dicts that the step
-    needs at once.
+    needs at once; None is one CPU, an empty list nothing.
     ``estimate`` names a function (settings, placement) -> mapping of label to value that the plan
     prints: "parameters", "tokens", "FLOPs", "memory per GPU bytes", "disk bytes".
     ``modules`` are further modules whose code is part of the stage (its own package always is).

@@ -38,11 +38,17 @@ class StoreNotWritableError(DagError):
 
 
 class Store:
-    """A directory that holds artifacts. ``program`` is what a person types to run the pipeline."""
+    """A directory that holds artifacts; it need not be there yet.
+
+    ``program`` is what a person types to run the pipeline. Raises `StoreNotWritableError` when
+    the path is something else than a directory.
+    """
 
     def __init__(self, path: Path, program: str = "python pipelines/full.py") -> None:
         self.path = path.absolute()
         self.program = program
+        if self.path.exists() and not self.path.is_dir():
+            raise _not_writable(self.path, "Not a directory")
 
     def prepare(self) -> None:
         """Make the directory and try to write in it; raises `StoreNotWritableError`."""
@@ -52,10 +58,7 @@ class Store:
             probe.write_text("")
             probe.unlink()
         except OSError as error:
-            raise StoreNotWritableError(
-                f"cannot write into the store {self.path}: {error.strerror}."
-                " Name another with --store or CWM_STORE"
-            ) from error
+            raise _not_writable(self.path, error.strerror or str(error)) from error
 
     def folder(self, stage: str, fingerprint: str) -> StepFolder:
         """Return the folder of one identity."""
@@ -104,6 +107,12 @@ class Store:
         folder = self.path / "pipelines" / preset
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _not_writable(path: Path, why: str) -> StoreNotWritableError:
+    return StoreNotWritableError(
+        f"cannot write into the store {path}: {why}. Name another with --store or CWM_STORE"
+    )
 
 
 class StepFolder:

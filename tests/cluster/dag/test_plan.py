@@ -63,6 +63,7 @@ def test_code_drift_reruns_or_asks(toy):
     assert "--rerun-drifted" in output and "--accept-drift keep" in output
     toy.run(*asking, "--accept-drift", "keep")
     assert toy.run(*asking).count("cached") == len(DONE)  # accepted for good
+    file.write_text(file.read_text().replace('"dropped": 1', '"dropped": 2'))
     toy.run()  # the policy rerun runs it; the bytes are the same, so nothing follows
     assert toy.actions() == DONE
     assert toy.records()["keep"]["attempt"].startswith("2-")
