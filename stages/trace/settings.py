@@ -21,8 +21,8 @@ class TraceSettings:
     heldout_fraction: float = 0.05
 
     # functions with doctests: how many in all, and of one distribution
-    max_functions: int = 1_000
-    max_functions_per_origin: int = 110
+    max_functions: int = 720
+    max_functions_per_origin: int = 75
     # distributions with fewer such functions are not worth their import
     min_functions_per_origin: int = 6
     # characters of a function's source without docstrings; longer ones are not traced
@@ -63,7 +63,12 @@ class TraceSettings:
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise ValueError(f"{name}={value}: from 0 to below 1")
-        for name in ("max_functions", "min_functions_per_origin", "mutations_per_call", "min_lines"):
+        for name in (
+            "max_functions",
+            "min_functions_per_origin",
+            "mutations_per_call",
+            "min_lines",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: 0 or more")
         budgets = ("max_functions_per_origin", "max_source_chars", "calls_per_function", "events")

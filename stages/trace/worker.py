@@ -26,7 +26,7 @@ from stages.trace.doctests import NotTraceable, trace_calls, trace_doctests
 from stages.trace.mutate import mutations
 from stages.trace.programs import generate, within_bounds
 from stages.trace.source import ShownSource
-from stages.trace.tracer import Recording, TraceLimits, trace_source
+from stages.trace.tracer import TraceLimits, trace_source
 
 _IMPORT_SECONDS = 60
 
@@ -68,53 +68,46 @@ class _Job:
         self.dropped: list[tuple[str, str]] = []
 
     def run(self) -> Json:
-        recordings: list[Json] = []
+        recordings: list[Json] | None = None
         try:
             module = _imported(self.module)
             _check_text(module, self.document)
-            calls = self.payload["calls"]
-            recordings = self._twice(
-                lambda: trace_doctests(module, self.name, self.shown, self.limits, calls), "doctest"
-            )
-            changed = self._mutated(recordings)
-            if changed:
-                recordings += self._twice(
-                    lambda: trace_calls(module, self.name, self.shown, self.limits, changed),
-                    "mutation",
-                )
-        except NotTraceable as error:
-            self.dropped.append(("not-traceable", str(error)))
+            recordings = self._twice(lambda: self._trace(module, mutate=True), "with mutations")
+            if recordings is None and self.dropped[-1][0] != "not-traceable":
+                recordings = self._twice(lambda: self._trace(module, mutate=False), "doctest")
         except _ImportError as error:
             self.dropped.append(("import-failed", str(error)))
-        return {"recordings": recordings, "dropped": self.dropped}
+        return {"recordings": recordings or [], "dropped": self.dropped}
 
-    def _mutated(self, recordings: list[Json]) -> list[str]:
-        known = {each["arguments"] for each in recordings if each["arguments"]}
+    def _trace(self, module: ModuleType, *, mutate: bool) -> list[Json]:
+        """Trace the doctest and, with ``mutate``, calls near the literal ones; runs in a fork."""
+        found = trace_doctests(module, self.name, self.shown, self.limits, self.payload["calls"])
+        rows = [{**each.to_json(), "method": "doctest"} for each in found]
+        known = sorted({each.arguments for each in found if each.arguments})
         seed = f"{self.payload['seed']}:{self.module}:{self.name}"
-        fresh = {
-            changed: None
-            for arguments in sorted(known)
-            for changed in mutations(arguments, self.payload["mutations"], seed)
-            if changed not in known
+        changed = {
+            each: None
+            for arguments in (known if mutate else [])
+            for each in mutations(arguments, self.payload["mutations"], seed)
+            if each not in known
         }
-        return list(fresh)
+        more = trace_calls(module, self.name, self.shown, self.limits, list(changed))
+        return rows + [{**each.to_json(), "method": "mutation"} for each in more]
 
-    def _twice(self, work: Callable[[], list[Recording]], method: str) -> list[Json]:
-        """Run ``work`` in two forks; return the recordings on which they agree."""
+    def _twice(self, work: Callable[[], list[Json]], what: str) -> list[Json] | None:
+        """Run ``work`` in two forks; return the recordings on which they agree, None for harm."""
         runs = []
         for other_addresses in (False, True):
             said = _forked(work, self.payload, other_addresses)
             if isinstance(said, str):
                 reason, _, detail = said.partition(":")
-                self.dropped.append((reason, f"{method}: {detail}"))
-                return []
+                self.dropped.append((reason, f"{what}: {detail}"))
+                return None
             runs.append(said)
         first, second = runs
-        kept = [
-            {**one, "method": method} for one, two in zip(first, second, strict=False) if one == two
-        ]
+        kept = [one for one, two in zip(first, second, strict=False) if one == two]
         for _ in range(len(first) - len(kept)):
-            self.dropped.append(("nondeterministic", f"{method}: two runs differ"))
+            self.dropped.append(("nondeterministic", f"{what}: two runs differ"))
         return kept
 
 
@@ -158,7 +151,7 @@ def _alarm(seconds: int) -> Iterator[None]:
 
 
 def _forked(
-    work: Callable[[], list[Recording]], payload: Mapping[str, Any], other_addresses: bool
+    work: Callable[[], list[Json]], payload: Mapping[str, Any], other_addresses: bool
 ) -> list[Json] | str:
     """Run ``work`` in a fork; return its recordings, or ``reason:detail`` when it came to harm."""
     reader, writer = os.pipe()
@@ -168,34 +161,35 @@ def _forked(
         os.close(reader)
         _in_fork(work, payload["cpu_seconds"], writer, other_addresses)
     os.close(writer)
+    said, problem = None, ""
     try:
         said = json.loads(read_frame(reader, seconds=payload["wall_seconds"]))
     except FramingError as error:
-        said = str(error)
+        problem = str(error)
     finally:
         os.close(reader)
         os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
-    if not isinstance(said, str):
-        return [dict(each) for each in said]
-    if said.startswith("memory"):
-        return said
-    if "no answer" in said:
-        return f"timeout:{said}"
+    if said is not None:
+        return said if isinstance(said, str) else [dict(each) for each in said]
+    if "no answer" in problem:
+        return f"timeout:{problem}"
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
         return f"timeout:CPU limit of {payload['cpu_seconds']} s"
-    return f"crash:{said}, wait status {status}"
+    return f"crash:{problem}, wait status {status}"
 
 
 def _in_fork(
-    work: Callable[[], list[Recording]], cpu_seconds: int, writer: int, other_addresses: bool
+    work: Callable[[], list[Json]], cpu_seconds: int, writer: int, other_addresses: bool
 ) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     junk = [bytes(size % 4096) for size in range(0, 600_000, 61)] if other_addresses else []
     junk[::2] = [b""] * len(junk[::2])  # holes, so that what follows lies elsewhere
     try:
-        write_json(writer, [recording.to_json() for recording in work()])
+        write_json(writer, work())
     except MemoryError:
         write_json(writer, "memory:over the address space limit")
+    except NotTraceable as error:
+        write_json(writer, f"not-traceable:{error}")
     finally:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""Which functions are chosen, what of their source is shown, and how their arguments are written."""
+"""Which functions are chosen, what of their source is shown, how arguments are written."""
 
 import inspect
 
@@ -53,7 +53,13 @@ class C:
 
 
 def document(text=TEXT, path="pkg/mod.py", origin="pkg"):
-    return {"sha256": f"{origin}{path}", "text": text, "origin": origin, "path": path, "licence": "MIT"}
+    return {
+        "sha256": f"{origin}{path}",
+        "text": text,
+        "origin": origin,
+        "path": path,
+        "licence": "MIT",
+    }
 
 
 def test_module_level_functions_with_doctests_are_found():
@@ -72,7 +78,9 @@ def test_docstrings_are_not_shown_and_lines_are_renumbered():
     )
     assert shown.entry_line == 2
     lines = TEXT.splitlines(keepends=True)
-    assert all(lines[number - 1] == shown.text[place - 1] for number, place in shown.numbers.items())
+    assert all(
+        lines[number - 1] == shown.text[place - 1] for number, place in shown.numbers.items()
+    )
 
 
 def test_long_sources_are_left_out():

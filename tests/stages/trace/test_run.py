@@ -40,7 +40,9 @@ def document(file, path, origin="cpython"):
 def trace(tmp_path, name, placement=PLACEMENT, settings=SETTINGS):
     corpus, output = tmp_path / "corpus", tmp_path / name
     if not corpus.exists():
-        files = {module: Path(sys.modules["os"].__file__).parent / f"{module}.py" for module in MODULES}
+        files = {
+            module: Path(sys.modules["os"].__file__).parent / f"{module}.py" for module in MODULES
+        }
         rows = [document(file, file.name) for file in files.values()]
         write_table(corpus / "train", DOCUMENTS, rows[:6])
         write_table(corpus / "heldout", DOCUMENTS, rows[6:])

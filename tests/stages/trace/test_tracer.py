@@ -155,7 +155,8 @@ def test_finally_returns_show_its_line():
 def test_a_context_manager_that_swallows():
     source = (
         "class C:\n    def __enter__(self):\n        return 1\n    def __exit__(self, *a):\n"
-        "        return True\ndef main():\n    with C():\n        raise ValueError(3)\n    return 4\n"
+        "        return True\n"
+        "def main():\n    with C():\n        raise ValueError(3)\n    return 4\n"
     )
     recording = trace(source)
     assert "E 8 ValueError(3)" in short(recording)
@@ -175,7 +176,9 @@ def test_a_class_body_hides_its_machinery():
 
 
 def test_a_mutation_in_place_shows_under_every_name():
-    source = "def g(x):\n    x.append(1)\ndef main():\n    a = []\n    b = a\n    g(a)\n    return b\n"
+    source = (
+        "def g(x):\n    x.append(1)\ndef main():\n    a = []\n    b = a\n    g(a)\n    return b\n"
+    )
     assert "L 7 a=[1] b=[1]" in short(trace(source))
 
 
