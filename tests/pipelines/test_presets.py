@@ -1,0 +1,97 @@
+"""Every preset loads, fits together, and can be placed on the nodes of ray_cluster.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster.dag.placement import Node, place, step_bundles
+from cluster.dag.step import Pipeline
+from pipelines.presets import PRESETS
+from pipelines.recipe import RecipeError
+
+ROOT = Path(__file__).parents[2]
+DESCRIPTION = yaml.safe_load((ROOT / "ray_cluster.yaml").read_text())
+
+
+def nodes_of_the_cluster() -> list[Node]:
+    """All nodes that the description allows."""
+    nodes = [Node("head", DESCRIPTION["available_node_types"]["head"]["resources"])]
+    for name, kind in DESCRIPTION["available_node_types"].items():
+        nodes += [Node(f"{name}-{i}", kind["resources"]) for i in range(kind["max_workers"])]
+    return nodes
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_preset_is_a_pipeline(name):
+    preset = PRESETS[name]()
+    pipeline = Pipeline(preset)
+    assert preset.name == name
+    assert next(iter(pipeline.steps)) == "crawl"
+    assert list(pipeline.steps)[-1] == "report"
+    assert {"pretrain", "midtrain", "sft", "rl", "evaluate.rl"} <= set(pipeline.steps)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_step_can_be_placed_on_the_described_cluster(name):
+    nodes = nodes_of_the_cluster()
+    for step in Pipeline(PRESETS[name]()).steps.values():
+        bundles = step_bundles(step)
+        assert place(bundles, nodes) is not None, (step.name, bundles)
+
+
+def test_the_cluster_description_is_valid_for_ray():
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    validate_config(prepare_config(DESCRIPTION))
+
+
+def test_the_cluster_does_not_offer_more_nodes_than_it_may_start():
+    kinds = DESCRIPTION["available_node_types"].values()
+    assert sum(kind["max_workers"] for kind in kinds) <= DESCRIPTION["max_workers"]
+
+
+def test_the_cluster_names_a_preset_that_exists():
+    lines = (ROOT / "cluster" / "node_environment.sh").read_text()
+    assert any(f"CWM_PRESET:-{name}" in lines for name in PRESETS)
+    assert "CWM_STORE" in lines
+
+
+def changed(step_name: str, **settings):
+    """The tiny preset with other settings at one step."""
+    preset = PRESETS["tiny"]()
+    step = next(s for s in preset.steps if s.name == step_name)
+    return preset.with_step(replace(step, settings=replace(step.settings, **settings)))
+
+
+def test_more_steps_than_the_schedule_holds_are_refused():
+    with pytest.raises(RecipeError, match="horizon_tokens"):
+        Pipeline(changed("midtrain", steps=1_000_000))
+
+
+def test_a_vocabulary_larger_than_the_models_is_refused():
+    with pytest.raises(RecipeError, match="vocab_size"):
+        Pipeline(changed("tokenizer", vocab_size=4096))
+
+
+def test_stages_that_disagree_on_the_model_are_refused():
+    model = replace(next(s for s in PRESETS["tiny"]().steps if s.name == "sft").settings.model)
+    with pytest.raises(RecipeError, match=r"sft\.model differs"):
+        Pipeline(changed("sft", model=replace(model, layers=5)))
+
+
+def test_rl_longer_than_the_trained_context_is_refused():
+    with pytest.raises(RecipeError, match=r"rl\.max_length"):
+        Pipeline(changed("rl", max_length=4096))
+
+
+def test_the_published_configuration_has_the_published_size():
+    from stages.training.estimate import estimate
+
+    step = next(s for s in PRESETS["cwm_32b"]().steps if s.name == "pretrain")
+    figures = estimate(step.settings, step.placement)
+    assert figures["parameters"] == 32_581_097_472
+    assert figures["tokens"] == pytest.approx(8e12, rel=1e-5)
