@@ -29,6 +29,7 @@ STAGE = Stage(
     placement=TracePlacement,
     inputs={"corpus": (CORPUS,)},
     output=TRACES,
+    bundles="stages.trace.settings:bundles",
     modules=("cluster.sandbox", "model.trace"),
     headline=("traces", "functions", "distributions"),
     executes_code=True,

@@ -85,6 +85,8 @@ def candidates_of(
 def _unfit(node: ast.FunctionDef, shown: ShownSource, settings: TraceSettings) -> tuple[str, str]:
     if _yields(node):
         return "generator", "a generator's body runs after its call returned"
+    if shown.text[shown.entry_line - 1].rstrip("\n").endswith("\\"):
+        return "unmarkable", "the def line goes on after a backslash: no comment can follow"
     size = sum(map(len, shown.text))
     if size > settings.max_source_chars:
         return "long-source", f"{size} > {settings.max_source_chars} characters"

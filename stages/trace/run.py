@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from cluster.dag.stage import StepContext
 from cluster.sandbox import Limits, Result, Sandbox
 from stages.tables import DROPPED, TRACES, read_table, write_table
 from stages.trace.candidates import Candidate, Skipped, candidates_of, choose
+from stages.trace.counts import drop, drop_order, drop_trace, summarise
 from stages.trace.rows import function_row, program_row, program_split, select, unfit
 from stages.trace.settings import TracePlacement, TraceSettings
 
@@ -27,6 +27,10 @@ _START_SECONDS = 300.0  # imports of a whole batch of modules
 _BATCH_BYTES = 1 << 30
 
 Row = dict[str, Any]
+
+
+class TracingFailed(RuntimeError):  # noqa: N818  it reads as what happened
+    """The project's own generated programs could not be traced; says what the sandbox said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def run(context: StepContext) -> None:
     _LOG.info("%d functions with doctests, %d chosen", len(found), len(chosen))
     rows: dict[str, list[Row]] = {split: [] for split in _SPLITS}
     dropped = [
-        _drop(each.name, each.origin, each.path, each.reason, each.detail) for each in skipped
+        drop(each.name, each.origin, each.path, each.reason, each.detail) for each in skipped
     ]
     cpu = 0.0
     tasks = [*_function_tasks(chosen, settings, placement), *_program_tasks(settings, placement)]
@@ -69,11 +73,11 @@ def run(context: StepContext) -> None:
     for split in _SPLITS:
         selected, left_out = select(rows[split], settings.exception_fraction)
         write_table(context.output / split, TRACES, selected, shard_rows=5_000)
-        dropped += [_drop_row(*each) for each in left_out]
+        dropped += [drop_trace(*each) for each in left_out]
         kept += [{**row, "split": split} for row in selected]
-    write_table(context.output / "dropped", DROPPED, sorted(dropped, key=_order))
+    write_table(context.output / "dropped", DROPPED, sorted(dropped, key=drop_order))
     write_statistics(
-        context.statistics_file, _statistics(kept, dropped, len(found), len(chosen), cpu)
+        context.statistics_file, summarise(kept, dropped, len(found), len(chosen), cpu)
     )
 
 
@@ -208,9 +212,9 @@ def _rows(
     python = ".".join(platform.python_version_tuple()[:2])
     if result.outcome != "ok":
         for each in task.candidates:
-            dropped.append(_drop(each.name, each.origin, "", result.outcome, result.error[-300:]))
+            dropped.append(drop(each.name, each.origin, "", result.outcome, result.error[-300:]))
         if not task.candidates:
-            raise RuntimeError(
+            raise TracingFailed(
                 f"generated programs were not traced: {result.outcome} {result.error}"
             )
         return
@@ -221,75 +225,17 @@ def _rows(
             if reason is None:
                 yield program_split(row, settings), row
             else:
-                dropped.append(_drop_row(row, *reason))
+                dropped.append(drop_trace(row, *reason))
         return
     for candidate, outcome in zip(task.candidates, result.value, strict=True):
         for why, detail in outcome["dropped"]:
-            dropped.append(_drop(candidate.name, candidate.origin, "", why, detail))
+            dropped.append(drop(candidate.name, candidate.origin, "", why, detail))
         if not outcome["recordings"] and not outcome["dropped"]:
-            dropped.append(_drop(candidate.name, candidate.origin, "", "no-call", "of its own"))
+            dropped.append(drop(candidate.name, candidate.origin, "", "no-call", "of its own"))
         for found in outcome["recordings"]:
             row = function_row(found, candidate, python, layer)
             reason = unfit(row, settings.min_lines)
             if reason is None:
                 yield candidate.split, row
             else:
-                dropped.append(_drop_row(row, *reason))
-
-
-def _drop(key: str, origin: str, path: str, reason: str, detail: str, size: int = 0) -> Row:
-    return {
-        "key": key,
-        "origin": origin,
-        "path": path,
-        "reason": reason,
-        "detail": detail,
-        "bytes": size,
-    }
-
-
-def _drop_row(row: Row, reason: str, detail: str) -> Row:
-    text = f"{row['name']}({row['arguments']}): {detail}"
-    return _drop(row["key"], row["origin"], "", reason, text[:300], len(row["context"]))
-
-
-def _order(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return row["reason"], row["key"], row["detail"]
-
-
-def _statistics(
-    kept: Sequence[Row], dropped: Sequence[Row], found: int, chosen: int, cpu: float
-) -> dict[str, Any]:
-    """Count what was made, by source, split, origin, way of input and outcome."""
-    functions = [row for row in kept if row["source"] == "function"]
-    frames = Counter[str]()
-    for row in kept:
-        frames[row["source"]] += len(row["frames"])
-    names = {row["name"] for row in functions}
-    counts: dict[str, Any] = {
-        "traces": len(kept),
-        "functions": len(names),
-        "functions.found": found,
-        "functions.chosen": chosen,
-        "functions.yield": len(names) / chosen if chosen else 0.0,
-        "distributions": len({row["origin"] for row in functions}),
-        "sandbox_cpu_seconds": cpu,
-    }
-    for name, column in (
-        ("source", "source"),
-        ("split", "split"),
-        ("origin", "origin"),
-        ("input", "input_method"),
-        ("outcome", "outcome"),
-    ):
-        for value, count in sorted(Counter(row[column] for row in kept).items()):
-            counts[f"traces.{name}.{value}"] = count
-    for value, count in sorted(frames.items()):
-        counts[f"frames.{value}"] = count
-    for value in sorted({row["origin"] for row in functions}):
-        counts[f"functions.origin.{value}"] = len(
-            {row["name"] for row in functions if row["origin"] == value}
-        )
-    for value, count in sorted(Counter(row["reason"] for row in dropped).items()):
-        counts[f"dropped.{value}"] = count
-    return counts
+                dropped.append(drop_trace(row, *reason))

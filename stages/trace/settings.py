@@ -97,3 +97,8 @@ class TracePlacement:
         for name in ("workers", "cpus", "functions_per_task", "programs_per_task"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: above 0")
+
+
+def bundles(placement: TracePlacement, settings: TraceSettings) -> list[dict[str, float]]:
+    """Return what the sandboxes' Ray tasks reserve together."""
+    return [{"CPU": placement.cpus}] * placement.workers

@@ -22,63 +22,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
 from stages.trace.arguments import argument_source
+from stages.trace.recording import Recording, TraceLimits, TraceStopped
 from stages.trace.rendering import ATOMIC, render
 from stages.trace.source import ShownSource, whole_source
+
+__all__ = ["Recording", "Target", "TraceLimits", "TraceStopped", "Tracer", "trace_source"]
 
 _LEAVING = frozenset({"RETURN_VALUE", "RETURN_CONST", "YIELD_VALUE", "RETURN_GENERATOR"})
 _ENDS_A_LOOP = frozenset({"FOR_ITER", "SEND", "YIELD_FROM"})
 _CHANGED: Any = object()
 _FRAME_BYTES = 24  # what a frame costs beside its source and values
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TraceLimits:
-    """Budgets that end a trace: frames, bytes of text as the grammar would show it, and a value's
-    characters.
-    """
-
-    events: int = 10_000
-    bytes: int = 1_000_000
-    value_chars: int = 100
-
-
-class TraceStopped(BaseException):
-    """Raised inside the program when a budget is spent."""
-
-
-@dataclass(slots=True)
-class Recording:
-    """One trace in the making, then done: ``outcome`` is "" while it is open.
-
-    Outcomes: return, exception, event-budget, byte-budget, and lost: the program ended without the
-    tracer seeing the entry's scope end (it set its own trace function, or ran out of stack).
-    """
-
-    name: str
-    arguments: str | None
-    frames: list[dict[str, Any]] = field(default_factory=list)
-    outcome: str = ""
-    result: str = ""
-
-    @property
-    def lines(self) -> int:
-        """How many line events there are."""
-        return sum(frame["event"] == "line" for frame in self.frames)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the value as JSON, for the way out of the sandbox."""
-        return {
-            "name": self.name,
-            "arguments": self.arguments,
-            "frames": self.frames,
-            "outcome": self.outcome,
-            "result": self.result,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,51 @@
+"""A trace in the making, and the budgets that end it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraceLimits:
+    """Budgets that end a trace: frames, bytes of text as the grammar would show it, and a value's
+    characters.
+    """
+
+    events: int = 10_000
+    bytes: int = 1_000_000
+    value_chars: int = 100
+
+
+class TraceStopped(BaseException):
+    """Raised inside the program when a budget is spent."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """One trace in the making, then done: ``outcome`` is "" while it is open.
+
+    Outcomes: return, exception, event-budget, byte-budget, and lost: the program ended without the
+    tracer seeing the entry's scope end (it set its own trace function, or ran out of stack).
+    """
+
+    name: str
+    arguments: str | None
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    outcome: str = ""
+    result: str = ""
+
+    @property
+    def lines(self) -> int:
+        """How many line events there are."""
+        return sum(frame["event"] == "line" for frame in self.frames)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value as JSON, for the way out of the sandbox."""
+        return {
+            "name": self.name,
+            "arguments": self.arguments,
+            "frames": self.frames,
+            "outcome": self.outcome,
+            "result": self.result,
+        }
