@@ -9,11 +9,13 @@ doctests.py    inputs that people wrote: the calls in the examples     (in the s
 mutate.py      new literal arguments from old ones                     (in the sandbox)
 programs.py    small generated programs, level by level                (in the sandbox)
 tracer.py      the tracer: frames by ``sys.settrace``                  (in the sandbox)
+recording.py   a trace in the making, and its budgets                  (in the sandbox)
 rendering.py   values as text, bounded                                 (in the sandbox)
 arguments.py   a call's arguments as source                            (in the sandbox)
 source.py      which lines a trace shows
 worker.py      batches: what the sandbox is asked to do                (in the sandbox)
 rows.py        rows, split, duplicates and the quota on exceptions
+counts.py      statistics and the rows of the dropped table
 run.py         the stage
 """
 

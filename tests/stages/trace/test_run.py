@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import ray
 
 from cluster.dag.metrics import read_statistics
 from cluster.dag.stage import Input, StepContext
@@ -123,6 +124,15 @@ def test_exceptions_stay_within_their_quota(rows):
 def test_the_content_does_not_depend_on_how_the_work_is_divided(made, tmp_path):
     other = TracePlacement(functions_per_task=100, programs_per_task=1000)
     assert digest_splits(trace(tmp_path, "again", other)) == digest_splits(made)
+
+
+def test_under_ray_the_content_is_the_same(made, tmp_path):
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        output = trace(tmp_path, "ray", TracePlacement(workers=2, cpus=0.5))
+    finally:
+        ray.shutdown()
+    assert digest_splits(output) == digest_splits(made)
 
 
 WILD = '''\
