@@ -46,7 +46,7 @@ class TraceSettings:
     # containment, far beyond the budgets: what it kills goes to the dropped table, outside the
     # content. Seconds of CPU and wall time per function, bytes of address space per process
     function_cpu_seconds: int = 10
-    function_wall_seconds: float = 30.0
+    function_wall_seconds: float = 20.0
     memory_bytes: int = 4 << 30
 
     # seeds the programs, the mutations and the choice of functions

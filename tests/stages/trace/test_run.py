@@ -164,6 +164,14 @@ def clock(n):
     return n
 
 
+def patient(n):
+    """
+    >>> patient(1)
+    """
+    time.sleep(3600)
+    return n
+
+
 def fine(n):
     """
     >>> fine(1)
@@ -182,7 +190,7 @@ def test_what_does_not_end_dies_or_changes_is_dropped_with_its_reason(tmp_path, 
         result = box.call(task.target, task.payload, limits=Limits(cpu_seconds=60, wall_seconds=60))
     dropped = []
     rows = [row for _, row in _rows(task, result, settings, "bwrap", dropped)]
-    assert {row["name"] for row in rows} == {"wild:fine"}
+    assert {row["name"] for row in rows} == {"wild:fine", "wild:patient"}
     reasons = {(row["key"], row["reason"]) for row in dropped}
     assert {
         ("wild:never", "timeout"),
