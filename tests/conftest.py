@@ -30,6 +30,7 @@ class SmokeRun:
 
     store: Path
     head: Head
+    folder: Path
     output: str
     returncode: int
 
@@ -40,7 +41,7 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmokeRun]:
     head, process, folder = start_head(store, home=tmp_path_factory.mktemp("home"))
     try:
         done = head.submit("python", "pipelines/full.py", "--preset", "smoke")
-        yield SmokeRun(store, head, done.stdout + done.stderr, done.returncode)
+        yield SmokeRun(store, head, folder, done.stdout + done.stderr, done.returncode)
     finally:
         stop_head(process, folder)
 

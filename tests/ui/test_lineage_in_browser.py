@@ -79,9 +79,9 @@ def test_a_cached_step_leads_to_the_attempt_that_made_it(page, toy):
 
 def test_smoke_run_from_evaluation_to_crawl(page, smoke_store):
     store = Store(smoke_store)
-    evaluated = store.by_step("evaluate.rl")
+    evaluated = store.by_step("evaluate.midtrain")
     run = store.records[evaluated]["run_id"]
     with served(smoke_store) as base:
-        walk(page, base, experiment_of(smoke_store), run, ["rl", "sft", "midtrain", "pretrain"])
+        walk(page, base, experiment_of(smoke_store), run, ["midtrain", "pretrain"])
     crawled = store.records[store.by_step("crawl")]["run_id"]
     assert crawled in page.driver.current_url
