@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from cluster.dag.step import Preset
-from pipelines.recipe import Recipe, evaluations, full, renderings
+from pipelines.recipe import Recipe, datasets, evaluations, full
 from stages.crawl.settings import CrawlSettings
 from stages.curate.settings import CurateSettings
 from stages.forage.settings import ForageSettings
@@ -46,7 +46,7 @@ def tiny() -> Preset:
         "tiny",
         "rerun",
         Recipe(
-            renderings=renderings(256),
+            datasets=datasets(256),
             pretrain=PretrainSettings(steps=3_500, schedule=schedule, **shape),
             midtrain=MidtrainSettings(steps=4_000, schedule=schedule, **shape),
             sft=SftSettings(steps=2_000, **shape),
@@ -101,7 +101,7 @@ def smoke() -> Preset:
                 trace_sample_bytes=100_000,
                 measure_bytes=50_000,
             ),
-            renderings=renderings(256),
+            datasets=datasets(256),
             pretrain=PretrainSettings(steps=12, rows_per_step=2, schedule=schedule, **shape),
             midtrain=MidtrainSettings(steps=24, schedule=schedule, **shape),
             # long enough that a few answers are right: RL needs groups of mixed outcomes
@@ -188,7 +188,7 @@ def one_gpu() -> Preset:
             tasks=TaskSettings(
                 output_tasks=50_000, trace_tasks=50_000, fix_tasks=20_000, heldout_tasks=1_000
             ),
-            renderings=renderings(8_192),
+            datasets=datasets(8_192),
             pretrain=PretrainSettings(steps=600, schedule=schedule, **shape),
             midtrain=MidtrainSettings(steps=300, schedule=schedule, **shape),
             sft=SftSettings(steps=200, learning_rate=1e-5, warmup_steps=20, **shape),
@@ -282,9 +282,7 @@ def cwm_32b() -> Preset:
                 max_value_chars=2_000,
                 max_frames=2_000,
             ),
-            renderings=renderings(
-                131_072, code={"max_tokens": 8_192}, asserts={"max_tokens": 8_192}
-            ),
+            datasets=datasets(131_072, code={"max_tokens": 8_192}, asserts={"max_tokens": 8_192}),
             pretrain=PretrainSettings(  # §4.2: 8 T tokens
                 steps=8_000_000_000_000 // (8_192 * 1_024),
                 schedule=schedule,
@@ -295,7 +293,8 @@ def cwm_32b() -> Preset:
                 steps=5_000_000_000_000 // (131_072 * 256),
                 schedule=schedule,
                 mix=(
-                    MixEntry(dataset="traces", weight=0.20, long="drop"),
+                    MixEntry(dataset="function_traces", weight=0.15, long="drop"),
+                    MixEntry(dataset="program_traces", weight=0.05, long="drop"),
                     MixEntry(dataset="trajectories", weight=0.10, long="truncate"),
                     MixEntry(dataset="code", weight=0.55),
                     MixEntry(dataset="asserts", weight=0.15, long="drop"),

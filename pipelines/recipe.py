@@ -37,19 +37,21 @@ from stages.report.settings import ReportSettings
 from stages.rl.settings import RLSettings
 from stages.sft.settings import SftSettings
 from stages.tasks.settings import TaskSettings
-from stages.tokenize.settings import RENDERINGS, TokenizeSettings
+from stages.tokenize.settings import TokenizeSettings
 from stages.tokenizer.settings import TokenizerSettings
 from stages.trace.settings import TraceSettings
 from stages.training.settings import SPECIALS
 
-SOURCES = {
-    "code": "curate",
-    "asserts": "trace",
-    "traces": "trace",
-    "trajectories": "forage",
-    "chats": "tasks",
+DATASETS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "code": ("curate", {"rendering": "code"}),
+    "asserts": ("trace", {"rendering": "asserts"}),
+    "program_traces": ("trace", {"rendering": "traces", "groups": ("program",)}),
+    "function_traces": ("trace", {"rendering": "traces", "groups": ("function",)}),
+    "trajectories": ("forage", {"rendering": "trajectories"}),
+    "chats": ("tasks", {"rendering": "chats"}),
 }
-"""Which step's artifact each rendering of `tokenize` reads."""
+"""What `tokenize.NAME` makes: the step whose artifact it reads, and what it makes of it. The two
+kinds of trace are apart so that training can weigh them."""
 
 TRAINED = ("pretrain", "midtrain", "sft", "rl")
 """The steps that make checkpoints, in order."""
@@ -69,7 +71,7 @@ class Recipe:
     forage: ForageSettings = field(default_factory=ForageSettings)
     tasks: TaskSettings = field(default_factory=TaskSettings)
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
-    renderings: Mapping[str, TokenizeSettings]
+    datasets: Mapping[str, TokenizeSettings]
     pretrain: PretrainSettings
     midtrain: MidtrainSettings
     sft: SftSettings
@@ -78,13 +80,11 @@ class Recipe:
     placements: Mapping[str, Any] = field(default_factory=dict)
 
 
-def renderings(max_tokens: int, **changes: Mapping[str, Any]) -> dict[str, TokenizeSettings]:
-    """Return each rendering's settings for a context of ``max_tokens``, with its own changes."""
+def datasets(max_tokens: int, **changes: Mapping[str, Any]) -> dict[str, TokenizeSettings]:
+    """Return each data set's settings for a context of ``max_tokens``, with its own changes."""
     return {
-        name: TokenizeSettings(
-            **({"rendering": name, "max_tokens": max_tokens} | dict(changes.get(name, {})))
-        )
-        for name in RENDERINGS
+        name: TokenizeSettings(**{"max_tokens": max_tokens, **made, **changes.get(name, {})})
+        for name, (_, made) in DATASETS.items()
     }
 
 
@@ -117,15 +117,15 @@ def full(name: str, drift_policy: Literal["rerun", "ask"], recipe: Recipe) -> Pr
     ]
     steps += [
         step(
-            f"tokenize.{rendering}",
+            f"tokenize.{name}",
             tokenize.STAGE,
             settings,
-            source=SOURCES[rendering],
+            source=DATASETS[name][0],
             tokenizer="tokenizer",
         )
-        for rendering, settings in recipe.renderings.items()
+        for name, settings in recipe.datasets.items()
     ]
-    world = tokens("code", "asserts", "traces", "trajectories")
+    world = tokens("code", "asserts", "program_traces", "function_traces", "trajectories")
     steps += [
         step(
             "pretrain",
@@ -148,7 +148,7 @@ def full(name: str, drift_policy: Literal["rerun", "ask"], recipe: Recipe) -> Pr
             recipe.sft,
             checkpoint="midtrain",
             tokenizer="tokenizer",
-            **tokens("chats", "traces", "asserts", "code"),
+            **tokens("chats", "program_traces", "asserts", "code"),
         ),
         step("rl", rl.STAGE, recipe.rl, checkpoint="sft", tasks="tasks"),
     ]

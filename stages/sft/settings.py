@@ -16,7 +16,7 @@ class SftSettings(TrainingSettings):
 
     mix: tuple[MixEntry, ...] = (
         MixEntry(dataset="chats", weight=0.70, long="drop"),
-        MixEntry(dataset="traces", weight=0.15, long="drop"),
+        MixEntry(dataset="program_traces", weight=0.15, long="drop"),
         MixEntry(dataset="asserts", weight=0.10, long="drop"),
         MixEntry(dataset="code", weight=0.05),
     )

@@ -15,6 +15,9 @@ class TokenizeSettings:
 
     # what a row becomes; decides which kind of source is read
     rendering: Rendering = "code"
+    # only rows of these groups: sources ("function", "program", "stdlib", …), mutation families or
+    # kinds of task, by rendering; () takes all. Groups apart can be mixed by weight in training
+    groups: tuple[str, ...] = ()
     # tokens of the training context: longer traces are cut into episodes, longer asserts and chats
     # dropped; code and trajectories stay whole, the packing of training cuts them
     max_tokens: int = 256
