@@ -8,13 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TraceLimits:
-    """Budgets that end a trace: frames, bytes of text as the grammar would show it, and a value's
-    characters.
-    """
+    """Budgets that end a trace; all but ``value_chars``, which shortens a value's text."""
 
     events: int = 10_000
+    """Frames."""
     bytes: int = 1_000_000
+    """Text, about as the grammar would show it."""
     value_chars: int = 100
+    """Characters of one value."""
+    calls: int = 1_000_000
+    """Calls of Python functions, stepped over or not: a clock that every machine agrees on."""
 
 
 class TraceStopped(BaseException):
@@ -25,7 +28,8 @@ class TraceStopped(BaseException):
 class Recording:
     """One trace in the making, then done: ``outcome`` is "" while it is open.
 
-    Outcomes: return, exception, event-budget, byte-budget, and lost: the program ended without the
+    Outcomes: return, exception, event-budget, byte-budget, call-budget, and lost:
+    the program ended without the
     tracer seeing the entry's scope end (it set its own trace function, or ran out of stack).
     """
 

@@ -77,6 +77,8 @@ def function_row(found: Mapping[str, Any], candidate: Candidate, python: str, la
 
 def unfit(row: Row, min_lines: int) -> tuple[str, str] | None:
     """Return why a single trace is not kept, or None."""
+    if row["outcome"] == "call-budget":
+        return "call-budget", "its callees, which are stepped over, make too many calls"
     if row["outcome"] not in _KEPT:
         return "lost", "tracing was tampered with, or the stack ran out"
     lines = sum(frame["event"] == "line" for frame in row["frames"])

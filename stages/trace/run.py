@@ -25,6 +25,7 @@ _SPLITS = ("train", "heldout")
 _COLUMNS = ["sha256", "text", "origin", "path", "licence"]
 _START_SECONDS = 300.0  # imports of a whole batch of modules
 _BATCH_BYTES = 1 << 30
+_PROCESSES = 512  # some distributions start dozens of threads when they are imported
 
 Row = dict[str, Any]
 
@@ -126,6 +127,7 @@ def _function_task(group: Sequence[Candidate], settings: TraceSettings) -> Task:
         cpu_seconds=_START_SECONDS,
         wall_seconds=_START_SECONDS + 4 * settings.function_wall_seconds * len(group),
         memory_bytes=settings.memory_bytes,
+        processes=_PROCESSES,
         output_bytes=_BATCH_BYTES,
     )
     return Task(f"{_WORKER}:trace_functions", payload, limits, tuple(group))
@@ -155,6 +157,7 @@ def _trace_limits(settings: TraceSettings) -> dict[str, int]:
         "events": settings.events,
         "bytes": settings.bytes,
         "value_chars": settings.value_chars,
+        "calls": settings.calls,
     }
 
 

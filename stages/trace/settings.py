@@ -21,14 +21,15 @@ class TraceSettings:
     heldout_fraction: float = 0.05
 
     # functions with doctests: how many in all, and of one distribution
-    max_functions: int = 720
+    max_functions: int = 760
     max_functions_per_origin: int = 75
     # distributions with fewer such functions are not worth their import
-    min_functions_per_origin: int = 6
+    min_functions_per_origin: int = 15
     # characters of a function's source without docstrings; longer ones are not traced
     max_source_chars: int = 1_500
-    # distributions whose import costs more than their doctests are worth here
-    excluded_origins: tuple[str, ...] = ()
+    # distributions whose imports cost more than their doctests are worth, or whose doctests start
+    # clusters
+    excluded_origins: tuple[str, ...] = ("narwhals", "ray", "torch", "transformers")
     # different calls of one function that are kept, and mutations tried of each literal one
     calls_per_function: int = 4
     mutations_per_call: int = 4
@@ -42,6 +43,9 @@ class TraceSettings:
     events: int = 400
     bytes: int = 40_000
     value_chars: int = 80
+    # calls of Python functions in one example or mutated call, stepped over or not; what makes more
+    # is dropped
+    calls: int = 20_000
 
     # containment, far beyond the budgets: what it kills goes to the dropped table, outside the
     # content. Seconds of CPU and wall time per function, bytes of address space per process
@@ -72,7 +76,7 @@ class TraceSettings:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: 0 or more")
         budgets = ("max_functions_per_origin", "max_source_chars", "calls_per_function", "events")
-        more = ("bytes", "function_cpu_seconds", "function_wall_seconds", "memory_bytes")
+        more = ("bytes", "calls", "function_cpu_seconds", "function_wall_seconds", "memory_bytes")
         for name in (*budgets, *more):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: above 0")

@@ -70,6 +70,7 @@ class Tracer:
         self._open: Recording | None = None
         self._depth = 0
         self._bytes = 0
+        self._calls = 0
         self._raised = ""
 
     @contextmanager
@@ -79,6 +80,7 @@ class Tracer:
         settrace, ignore = sys.settrace, lambda function: None
         sys.settrace = sys.setprofile = ignore
         threading.settrace = threading.setprofile = ignore
+        self._calls = 0
         settrace(self._enter)
         try:
             yield
@@ -89,6 +91,9 @@ class Tracer:
 
     def _enter(self, frame: FrameType, event: str, arg: Any) -> _Scope | None:
         code = frame.f_code
+        self._calls += 1
+        if self._calls > self.limits.calls:
+            self._stop("call-budget")
         if self._open is None:
             target = self._targets.get(code)
             if target is None or not self._begin(target, frame):

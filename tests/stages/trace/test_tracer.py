@@ -245,3 +245,9 @@ def test_a_trace_stops_although_the_program_catches_everything():
 def test_special_tokens_are_ordinary_text():
     recording = trace("def main():\n    s = '<|frame_sep|>\\ud800'\n    return s\n")
     assert recording.result == repr("<|frame_sep|>\ud800")
+
+
+def test_work_that_is_stepped_over_has_a_budget_too():
+    source = "import json\ndef main():\n    while True:\n        json.dumps(1)\n"
+    recording = trace(source, calls=1000, events=100_000)
+    assert recording.outcome == "call-budget"
