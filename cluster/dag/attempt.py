@@ -144,6 +144,10 @@ def _tracked(work: Work, folder: StepFolder, attempt: str, output: Path, lease: 
     return Done(path=artifact.path, fresh=True)
 
 
+_ELSEWHERE = ("worker_cpu_seconds", "sandbox_cpu_seconds")
+"""Statistics in which a stage says what its other processes used."""
+
+
 def _make(work: Work, folder: StepFolder, attempt: str, output: Path, run_id: str) -> Record:
     """Run the stage's function, check what it made, and describe it."""
     step, stage = work.step, work.step.stage
@@ -152,7 +156,7 @@ def _make(work: Work, folder: StepFolder, attempt: str, output: Path, run_id: st
     if stage.output.check is not None:
         resolve(stage.output.check)(output)
     statistics = read_statistics(output / "statistics.json")
-    used = cpu_seconds() - cpu + float(statistics.get("worker_cpu_seconds", 0.0))
+    used = cpu_seconds() - cpu + sum(float(statistics.get(name, 0.0)) for name in _ELSEWHERE)
     log.info("done in %.1f s, %.1f s of processor time", time.monotonic() - wall, used)
     files = describe_files(output)
     return Record(
