@@ -41,14 +41,15 @@ class Store:
     """A directory that holds artifacts; it need not be there yet.
 
     ``program`` is what a person types to run the pipeline. Raises `StoreNotWritableError` when
-    the path is something else than a directory.
+    the path, or what it lies in, is something else than a directory.
     """
 
     def __init__(self, path: Path, program: str = "python pipelines/full.py") -> None:
         self.path = path.absolute()
         self.program = program
-        if self.path.exists() and not self.path.is_dir():
-            raise _not_writable(self.path, "Not a directory")
+        there = next(p for p in (self.path, *self.path.parents) if p.exists())
+        if not there.is_dir():
+            raise _not_writable(self.path, f"{there} is not a directory")
 
     def prepare(self) -> None:
         """Make the directory and try to write in it; raises `StoreNotWritableError`."""

@@ -18,6 +18,7 @@ from stages.training.loop import train
 from stages.training.session import LocalSession
 from stages.training.settings import TrainingPlacement, bundles
 from stages.training.worker import run_job
+from tests.processes import children, title
 from tests.stages.training.conftest import SMALL, TINY_SCHEDULE
 
 SETTINGS = PretrainSettings(steps=12, rows_per_step=2, schedule=TINY_SCHEDULE, **SMALL)
@@ -60,27 +61,6 @@ def kill_after(metrics_file: Path, step: int) -> None:
         time.sleep(0.05)
     victim = next(pid for pid in children(os.getpid()) if b"RayTrainWorker" in title(pid))
     os.kill(victim, signal.SIGKILL)
-
-
-def title(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def children(pid: int) -> list[int]:
-    """All descendants of a process."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            child = int(status.parent.name)
-            found += [child, *children(child)]
-    return found
 
 
 @pytest.mark.long
