@@ -28,9 +28,8 @@ class TraceStopped(BaseException):
 class Recording:
     """One trace in the making, then done: ``outcome`` is "" while it is open.
 
-    Outcomes: return, exception, event-budget, byte-budget, call-budget, and lost:
-    the program ended without the
-    tracer seeing the entry's scope end (it set its own trace function, or ran out of stack).
+    Outcomes: return, exception, event-budget, byte-budget, call-budget, and lost: the program ended
+    without the tracer seeing the entry's scope end (it meddled, or ran out of stack).
     """
 
     name: str

@@ -21,8 +21,8 @@ class TraceSettings:
     heldout_fraction: float = 0.05
 
     # functions with doctests: how many in all, and of one distribution
-    max_functions: int = 760
-    max_functions_per_origin: int = 75
+    max_functions: int = 880
+    max_functions_per_origin: int = 95
     # distributions with fewer such functions are not worth their import
     min_functions_per_origin: int = 15
     # characters of a function's source without docstrings; longer ones are not traced

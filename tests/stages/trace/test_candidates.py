@@ -109,7 +109,9 @@ def test_module_names(path, name):
 def test_the_choice_takes_turns_and_does_not_depend_on_the_order():
     function = 'def f{0}(n):\n    """\n    >>> f{0}(1)\n    """\n    return n\n\n\n'
     text = "".join(function.format(number) for number in range(10))
-    settings = TraceSettings(max_functions=6, max_functions_per_origin=4)
+    settings = TraceSettings(
+        max_functions=6, max_functions_per_origin=4, min_functions_per_origin=5
+    )
     found = [
         each
         for origin in ("a", "b", "c")
