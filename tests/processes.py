@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def title(pid: int) -> bytes:
-    """The command line of a process, empty when it has ended."""
+    """What a process calls itself, or the path of its program; empty when it has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].strip()
     except OSError:
         return b""
 

@@ -134,9 +134,17 @@ class Driver:
         assert self.process.wait(timeout=seconds) == 0, self.output()
 
 
-def wait_until_gone(family: dict[int, str], seconds: float = 20.0) -> None:
-    """Wait until a killed program's processes have ended; none of them is ended by us."""
-    until = time.monotonic() + seconds
-    while left := alive(family):
-        assert time.monotonic() < until, [title(pid) for pid in left]
+def wait_until_gone(family: dict[int, str], *, agents: bool = False) -> None:
+    """Wait until a killed program's processes have ended; none of them is ended by us.
+
+    ``agents`` also waits for the two agents of a Ray node, which do nothing any more but try for a
+    minute to report to the session that is gone.
+    """
+    until = time.monotonic() + (100 if agents else 20)
+    while left := [name for name in map(title, alive(family)) if agents or not is_agent(name)]:
+        assert time.monotonic() < until, left
         time.sleep(0.1)
+
+
+def is_agent(name: bytes) -> bool:
+    return name in (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
