@@ -131,7 +131,7 @@ def test_killed_while_it_writes_a_checkpoint(whole, training):
     seen: set[str] = set()
     for _ in range(3):
         driver = training.start()
-        driver.wait_until(lambda: folders(training) - seen)
+        driver.wait_until(lambda before=frozenset(seen): folders(training) - before)
         families |= driver.kill()
         seen |= folders(training)
     training.run()
