@@ -14,6 +14,7 @@ rendering.py   values as text, bounded                                 (in the s
 arguments.py   a call's arguments as source                            (in the sandbox)
 source.py      which lines a trace shows
 worker.py      batches: what the sandbox is asked to do                (in the sandbox)
+batches.py     what one sandbox is given at a time, and the second look at what it made
 rows.py        rows, split, duplicates and the quota on exceptions
 counts.py      statistics and the rows of the dropped table
 run.py         the stage

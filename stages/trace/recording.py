@@ -37,6 +37,8 @@ class Recording:
     frames: list[dict[str, Any]] = field(default_factory=list)
     outcome: str = ""
     result: str = ""
+    calls: int = 0
+    """Calls of Python functions while it was open: two executions that agree agree in this too."""
 
     @property
     def lines(self) -> int:
@@ -51,4 +53,5 @@ class Recording:
             "frames": self.frames,
             "outcome": self.outcome,
             "result": self.result,
+            "calls": self.calls,
         }

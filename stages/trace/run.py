@@ -6,50 +6,28 @@ import logging
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
-from cluster.sandbox import Limits, Result, Sandbox
+from cluster.sandbox import Result
 from stages.tables import DROPPED, TRACES, read_table, write_table
+from stages.trace.batches import Done, Task, function_tasks, program_tasks, trace_task
 from stages.trace.candidates import Candidate, Skipped, candidates_of, choose
 from stages.trace.counts import drop, drop_order, drop_trace, summarise
 from stages.trace.rows import function_row, program_row, program_split, select, unfit
 from stages.trace.settings import TracePlacement, TraceSettings
 
 _LOG = logging.getLogger(__name__)
-_WORKER = "stages.trace.worker"
 _SPLITS = ("train", "heldout")
 _COLUMNS = ["sha256", "text", "origin", "path", "licence"]
-_START_SECONDS = 300.0  # imports of a whole batch of modules
-_BATCH_BYTES = 1 << 30
-_PROCESSES = 512  # some distributions start dozens of threads when they are imported
 
 Row = dict[str, Any]
 
 
 class TracingFailed(RuntimeError):  # noqa: N818  it reads as what happened
     """The project's own generated programs could not be traced; says what the sandbox said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One batch for one sandbox: a call of the worker, and the candidates it is about."""
-
-    target: str
-    payload: dict[str, Any]
-    limits: Limits
-    candidates: tuple[Candidate, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a batch came to: a result for each of its parts."""
-
-    parts: tuple[tuple[Task, Result], ...]
-    layer: str
 
 
 def run(context: StepContext) -> None:
@@ -64,8 +42,9 @@ def run(context: StepContext) -> None:
         drop(each.name, each.origin, each.path, each.reason, each.detail) for each in skipped
     ]
     cpu = 0.0
-    tasks = [*_function_tasks(chosen, settings, placement), *_program_tasks(settings, placement)]
+    tasks = [*function_tasks(chosen, settings, placement), *program_tasks(settings, placement)]
     for done in _with_progress(_execute(tasks, placement), len(tasks)):
+        cpu += done.checking_cpu_seconds
         for task, result in done.parts:
             cpu += result.cpu_seconds
             for split, row in _rows(task, result, settings, done.layer, dropped):
@@ -93,91 +72,6 @@ def _scan(corpus: Path, settings: TraceSettings) -> tuple[list[Candidate], list[
                 else:
                     skipped.append(each)
     return found, skipped
-
-
-def _function_tasks(
-    chosen: Sequence[Candidate], settings: TraceSettings, placement: TracePlacement
-) -> Iterator[Task]:
-    """Batches of functions of one origin, whose modules share their imports."""
-    for origin in dict.fromkeys(each.origin for each in chosen):
-        group = [each for each in chosen if each.origin == origin]
-        for start in range(0, len(group), placement.functions_per_task):
-            yield _function_task(group[start : start + placement.functions_per_task], settings)
-
-
-def _function_task(group: Sequence[Candidate], settings: TraceSettings) -> Task:
-    payload = {
-        "functions": [
-            {
-                "module": each.module,
-                "function": each.function,
-                "document": each.document,
-                "shown": each.shown.to_json(),
-            }
-            for each in group
-        ],
-        "limits": _trace_limits(settings),
-        "calls": settings.calls_per_function,
-        "mutations": settings.mutations_per_call,
-        "seed": settings.seed,
-        "cpu_seconds": settings.function_cpu_seconds,
-        "wall_seconds": settings.function_wall_seconds,
-    }
-    limits = Limits(
-        cpu_seconds=_START_SECONDS,
-        wall_seconds=_START_SECONDS + 4 * settings.function_wall_seconds * len(group),
-        memory_bytes=settings.memory_bytes,
-        processes=_PROCESSES,
-        output_bytes=_BATCH_BYTES,
-    )
-    return Task(f"{_WORKER}:trace_functions", payload, limits, tuple(group))
-
-
-def _program_tasks(settings: TraceSettings, placement: TracePlacement) -> Iterator[Task]:
-    limits = Limits(
-        cpu_seconds=_START_SECONDS,
-        wall_seconds=_START_SECONDS,
-        memory_bytes=settings.memory_bytes,
-        output_bytes=_BATCH_BYTES,
-    )
-    for level, count in settings.program_levels:
-        for start in range(0, count, placement.programs_per_task):
-            payload = {
-                "seed": settings.seed,
-                "level": level,
-                "start": start,
-                "stop": min(count, start + placement.programs_per_task),
-                "limits": _trace_limits(settings),
-            }
-            yield Task(f"{_WORKER}:trace_programs", payload, limits)
-
-
-def _trace_limits(settings: TraceSettings) -> dict[str, int]:
-    return {
-        "events": settings.events,
-        "bytes": settings.bytes,
-        "value_chars": settings.value_chars,
-        "calls": settings.calls,
-    }
-
-
-def trace_task(task: Task) -> Done:
-    """Run one batch in a sandbox of its own; one that is torn down is tried again in halves."""
-    with Sandbox(preload=(_WORKER,)) as box:
-        return Done(tuple(_attempt(box, task)), box.layer)
-
-
-def _attempt(box: Sandbox, task: Task) -> Iterator[tuple[Task, Result]]:
-    result = box.call(task.target, task.payload, limits=task.limits)
-    functions = task.payload.get("functions", [])
-    if result.outcome == "ok" or len(functions) < 2:
-        yield task, result
-        return
-    _LOG.warning("a batch of %d functions: %s", len(functions), result.error[:300])
-    middle = len(functions) // 2
-    for part in (slice(None, middle), slice(middle, None)):
-        payload = {**task.payload, "functions": functions[part]}
-        yield from _attempt(box, Task(task.target, payload, task.limits, task.candidates[part]))
 
 
 def _execute(tasks: Sequence[Task], placement: TracePlacement) -> Iterator[Done]:

@@ -126,6 +126,7 @@ class Tracer:
     def _close(self, outcome: str, result: str = "") -> None:
         if self._open is not None:
             self._open.outcome, self._open.result = outcome, result
+            self._open.calls = self._calls
             self.finished.append(self._open)
             self._open = None
 

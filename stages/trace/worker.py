@@ -1,9 +1,7 @@
 """What runs inside the sandbox: tracing in batches, one fork for each function.
 
 A batch shares the imports of its functions' modules; each function runs in a fork of its own, so
-that one that never returns or tears the interpreter down takes only itself along. Everything runs
-twice, the second time with other addresses, pids and a later clock: what differs between the two
-is not the program's doing alone and is left out.
+that one that never returns or tears the interpreter down takes only itself along.
 """
 
 from __future__ import annotations
@@ -51,10 +49,18 @@ def trace_programs(payload: Mapping[str, Any]) -> list[Json]:
 def trace_functions(payload: Mapping[str, Any]) -> list[Json]:
     """Trace the doctests of a batch of functions, and mutations of their literal calls.
 
-    Returns for each function ``{"recordings": [...], "dropped": [[reason, detail], ...]}``; a
-    recording's ``method`` says how its input was got.
+    Returns for each function ``{"recordings": [...], "dropped": [[reason, detail], ...]}``. A
+    recording's ``method`` says how its input was got, its ``digest`` is over all the rest; with
+    ``digests_only`` the recordings are just these digests.
     """
-    return [_Job(function, payload).run() for function in payload["functions"]]
+    made = [_Job(function, payload).run() for function in payload["functions"]]
+    for outcome in made:
+        for recording in outcome["recordings"]:
+            text = json.dumps(recording, sort_keys=True)
+            recording["digest"] = hashlib.sha256(text.encode()).hexdigest()
+        if payload.get("digests_only"):
+            outcome["recordings"] = [recording["digest"] for recording in outcome["recordings"]]
+    return made
 
 
 class _Job:
@@ -73,9 +79,9 @@ class _Job:
         try:
             module = _imported(self.module)
             _check_text(module, self.document)
-            recordings = self._twice(lambda: self._trace(module, mutate=True), "with mutations")
+            recordings = self._once(lambda: self._trace(module, mutate=True), "with mutations")
             if recordings is None and self.dropped[-1][0] != "not-traceable":
-                recordings = self._twice(lambda: self._trace(module, mutate=False), "doctest")
+                recordings = self._once(lambda: self._trace(module, mutate=False), "doctest")
         except _ImportError as error:
             self.dropped.append(("import-failed", str(error)))
         return {"recordings": recordings or [], "dropped": self.dropped}
@@ -95,21 +101,14 @@ class _Job:
         more = trace_calls(module, self.name, self.shown, self.limits, list(changed))
         return rows + [{**each.to_json(), "method": "mutation"} for each in more]
 
-    def _twice(self, work: Callable[[], list[Json]], what: str) -> list[Json] | None:
-        """Run ``work`` in two forks; return the recordings on which they agree, None for harm."""
-        runs = []
-        for other_addresses in (False, True):
-            said = _forked(work, self.payload, other_addresses)
-            if isinstance(said, str):
-                reason, _, detail = said.partition(":")
-                self.dropped.append((reason, f"{what}: {detail}"))
-                return None
-            runs.append(said)
-        first, second = runs
-        kept = [one for one, two in zip(first, second, strict=False) if one == two]
-        for _ in range(len(first) - len(kept)):
-            self.dropped.append(("nondeterministic", f"{what}: two runs differ"))
-        return kept
+    def _once(self, work: Callable[[], list[Json]], what: str) -> list[Json] | None:
+        """Run ``work`` in a fork; return its recordings, or None when it came to harm."""
+        said = _forked(work, self.payload)
+        if isinstance(said, list):
+            return said
+        reason, _, detail = said.partition(":")
+        self.dropped.append((reason, f"{what}: {detail}"))
+        return None
 
 
 class _ImportError(Exception):
@@ -151,16 +150,14 @@ def _alarm(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _forked(
-    work: Callable[[], list[Json]], payload: Mapping[str, Any], other_addresses: bool
-) -> list[Json] | str:
+def _forked(work: Callable[[], list[Json]], payload: Mapping[str, Any]) -> list[Json] | str:
     """Run ``work`` in a fork; return its recordings, or ``reason:detail`` when it came to harm."""
     reader, writer = os.pipe()
     gc.freeze()  # else a collection in the fork copies every page of what was imported
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _in_fork(work, payload["cpu_seconds"], writer, other_addresses)
+        _in_fork(work, payload["cpu_seconds"], writer)
     os.close(writer)
     said, problem = None, ""
     try:
@@ -180,13 +177,9 @@ def _forked(
     return f"crash:{problem}, wait status {status}"
 
 
-def _in_fork(
-    work: Callable[[], list[Json]], cpu_seconds: int, writer: int, other_addresses: bool
-) -> None:
+def _in_fork(work: Callable[[], list[Json]], cpu_seconds: int, writer: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     time.sleep = lambda seconds: None  # who retries without a network need not wait between
-    junk = [bytes(size % 4096) for size in range(0, 600_000, 61)] if other_addresses else []
-    junk[::2] = [b""] * len(junk[::2])  # holes, so that what follows lies elsewhere
     try:
         write_json(writer, work())
     except MemoryError:

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ import ray
 
 from cluster.dag.metrics import read_statistics
 from cluster.dag.stage import Input, StepContext
-from cluster.sandbox import Limits, Sandbox
+from cluster.sandbox import Sandbox
 from model.frames import Frame, diff, resolve
 from stages.kinds import check_traces, digest_splits
 from stages.tables import DOCUMENTS, DROPPED, read_table, write_table
+from stages.trace import batches
 from stages.trace.candidates import candidates_of
 from stages.trace.programs import shape
-from stages.trace.run import _function_task, _rows, run, trace_task
+from stages.trace.run import _rows, run
 from stages.trace.settings import TracePlacement, TraceSettings
 
 MODULES = ("textwrap", "heapq", "bisect", "statistics", "fractions", "shlex", "locale", "random")
@@ -172,6 +174,15 @@ def patient(n):
     return n
 
 
+def placed(n):
+    """
+    >>> placed(1)
+    """
+    order = list({object() for _ in range(3)})
+    n = id(order)
+    return n
+
+
 def fine(n):
     """
     >>> fine(1)
@@ -185,17 +196,21 @@ def test_what_does_not_end_dies_or_changes_is_dropped_with_its_reason(tmp_path, 
     (tmp_path / "wild.py").write_text(WILD)
     settings = TraceSettings(function_cpu_seconds=1, function_wall_seconds=5, mutations_per_call=2)
     found = list(candidates_of(document(tmp_path / "wild.py", "wild.py"), "train", settings))
-    task = _function_task(found, settings)
-    with Sandbox(path=(tmp_path,)) as box:
-        result = box.call(task.target, task.payload, limits=Limits(cpu_seconds=60, wall_seconds=60))
+    task = batches.function_task(found, settings)
+    monkeypatch.setattr(batches, "Sandbox", partial(Sandbox, path=(tmp_path,)))
     dropped = []
-    rows = [row for _, row in _rows(task, result, settings, "bwrap", dropped)]
+    rows = [
+        row
+        for part, result in batches.trace_task(task).parts
+        for _, row in _rows(part, result, settings, "bwrap", dropped)
+    ]
     assert {row["name"] for row in rows} == {"wild:fine", "wild:patient"}
     reasons = {(row["key"], row["reason"]) for row in dropped}
     assert {
         ("wild:never", "timeout"),
         ("wild:gone", "crash"),
         ("wild:clock", "nondeterministic"),
+        ("wild:placed", "nondeterministic"),
     } <= reasons
 
 
@@ -203,9 +218,9 @@ def test_a_module_that_is_not_the_document_is_dropped(tmp_path):
     (tmp_path / "heapq.py").write_text(WILD)
     settings = TraceSettings()
     found = list(candidates_of(document(tmp_path / "heapq.py", "heapq.py"), "train", settings))
-    task = _function_task(found, settings)
+    task = batches.function_task(found, settings)
     dropped = []
-    for part, result in trace_task(task).parts:
+    for part, result in batches.trace_task(task).parts:
         assert not list(_rows(part, result, settings, "bwrap", dropped))
     assert {row["reason"] for row in dropped} == {"import-failed"}
 
