@@ -95,6 +95,7 @@ def smoke() -> Preset:
                 heldout_fraction=0.1,
                 max_functions=24,
                 max_functions_per_origin=4,
+                min_functions_per_origin=1,
                 mutations_per_call=2,
             ),
             curate=CurateSettings(
