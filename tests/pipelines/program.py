@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cluster.dag.lease import holder, read_lease
 from tests.processes import alive, children, marked, started, title
 
 ROOT = Path(__file__).parents[2]
@@ -91,8 +92,10 @@ class Program:
         return marked(self.mark)
 
     def is_whole(self) -> bool:
-        """Whether nothing is at work or half-made."""
-        return not [*self.store.glob("*/*/*.partial"), *self.store.glob("*/*/lease.json")]
+        """Whether nothing is at work or half-made; a lease may be left whose holder was killed."""
+        leases = [read_lease(file.parent) for file in self.store.glob("*/*/lease.json")]
+        at_work = [lease for lease in leases if lease and not holder(lease).is_dead()]
+        return not at_work and not list(self.store.glob("*/*/*.partial"))
 
 
 @dataclass(frozen=True)
