@@ -89,7 +89,8 @@ class Program:
         return {link.parent: link.readlink().name for link in self.store.glob("*/*/current")}
 
     def left_processes(self) -> list[int]:
-        return marked(self.mark)
+        """What still runs of all that was started, but for the agents of killed Ray nodes."""
+        return [pid for pid in marked(self.mark) if not is_agent(title(pid))]
 
     def is_whole(self) -> bool:
         """Whether nothing is at work or half-made; a lease may be left whose holder was killed."""
