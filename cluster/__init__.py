@@ -1,1 +1,1 @@
-"""Where and how the pipeline runs: the DAG kit, tracking, the sandbox, and Ray, DeepSpeed and Beam."""
+"""Where and how the pipeline runs: the DAG kit, tracking, the sandbox, Ray, DeepSpeed and Beam."""
