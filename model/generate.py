@@ -139,7 +139,9 @@ class _Decoding:
             self._refill()
             active = [i for i, request in enumerate(self.lane) if request is not None]
             if not active:
-                return
+                if self.next == len(self.requests):
+                    return
+                continue  # all that were just read were finished by their first token
             if self.next == len(self.requests) and len(active) * 2 <= len(self.lane):
                 self._shrink(active)
             self._step()

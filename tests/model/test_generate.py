@@ -44,6 +44,14 @@ def test_greedy_equals_uncached_argmax(batch):
         assert not sample.finished and len(sample.logprobs) == 40
 
 
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_all_prompts_are_answered_when_a_refill_finishes_at_once(batch):
+    model = build()
+    found = generator(model, batch=batch).generate(prompts(), max_new_tokens=1, samples=2)
+    for prompt, samples in zip(prompts(), found, strict=True):
+        assert [s.tokens for s in samples] == [slow_greedy(model, prompt, 1)] * 2
+
+
 def test_logprobs_equal_a_recomputation():
     model = build()
     results = generator(model).generate(prompts(), max_new_tokens=30, temperature=0.8, samples=2)
