@@ -130,10 +130,16 @@ def licence_of(distribution: Distribution) -> Licence | None:
 
 
 def licence_of_file(text: str, default: Licence | None) -> Licence | None:
-    """Return a valid ``SPDX-License-Identifier`` in the file's head, else ``default``."""
+    """Return what an ``SPDX-License-Identifier`` in the file's head says, ``default`` without one.
+
+    One that is no SPDX expression (``LicenseRef-Proprietary``) still overrides the distribution: it
+    gives None.
+    """
     match = _FILE_HEADER.search(text, 0, 2000)
-    own = normalise(match.group(1).strip()) if match else None
-    return Licence(own, "file-header") if own else default
+    if match is None:
+        return default
+    own = normalise(match.group(1).strip())
+    return Licence(own, "file-header") if own else None
 
 
 def _field(distribution: Distribution, name: str) -> str:

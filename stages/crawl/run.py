@@ -66,7 +66,9 @@ def _read_origin(
     documents = []
     excluded = set(settings.excluded_parts)
     for found in origin.files:
-        if excluded & set(found.path.split("/")):
+        if under := excluded & set(found.path.split("/")):
+            detail = f"under {min(under)}"
+            dropped.append(_dropped_row(origin.name, found.path, "excluded", detail, 0))
             continue
         row, reason, detail, size = _read(origin, found, settings)
         if row is None:
@@ -100,7 +102,7 @@ def _read(
         return None, "not-utf8", f"byte {error.start}: {error.reason}", len(data)
     licence = licence_of_file(text, origin.licence)
     if licence is None:
-        return None, "no-licence", "no metadata or header names one", len(data)
+        return None, "no-licence", "neither metadata nor header name one clearly", len(data)
     if not is_permissive(licence.expression, frozenset(settings.licences)):
         return None, "not-permissive", licence.expression, len(data)
     row = {
@@ -147,13 +149,9 @@ def _within(
 
 
 def _over_budget(left: list[Row], budget: str) -> Iterable[Row]:
-    """Yield one dropped row per origin; per file they would outnumber everything else."""
-    sizes: dict[str, list[int]] = {}
     for row in left:
-        sizes.setdefault(row["origin"], []).append(len(row["text"].encode()))
-    for origin, parts in sorted(sizes.items()):
-        detail = f"{len(parts)} files beyond {budget}"
-        yield _dropped_row(origin, "*", "over-budget", detail, sum(parts))
+        size = len(row["text"].encode())
+        yield _dropped_row(row["origin"], row["path"], "over-budget", f"beyond {budget}", size)
 
 
 def _dropped_row(origin: str, path: str, reason: str, detail: str, size: int) -> Row:

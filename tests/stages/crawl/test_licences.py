@@ -72,5 +72,6 @@ def test_a_file_header_overrides_the_distribution():
     assert licence_of_file("# SPDX-License-Identifier: GPL-3.0-only\n", default) == Licence(
         "GPL-3.0-only", "file-header"
     )
-    assert licence_of_file("# SPDX-License-Identifier: nonsense here\n", default) == default
+    assert licence_of_file("# SPDX-License-Identifier: LicenseRef-Secret\n", default) is None
+    assert licence_of_file("x = 1\n", default) == default
     assert licence_of_file("x = 1\n", None) is None
