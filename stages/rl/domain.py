@@ -135,6 +135,7 @@ def find_prompts(folder: Path, tokenizer: Tokenizer, settings: RLSettings) -> Pr
     room = settings.max_length - settings.max_answer_tokens
     shares = {entry.kind: entry.share for entry in settings.mix}
     found: dict[str, dict[str, list[str]]] = {}
+    groups: dict[str, str] = {}
     too_long = 0
     for split in ("train", "heldout"):
         found[split] = {kind: [] for kind in shares}
@@ -143,14 +144,16 @@ def find_prompts(folder: Path, tokenizer: Tokenizer, settings: RLSettings) -> Pr
                 continue
             prompt, _ = encode_chat(prompt_messages(task), tokenizer, generation_prefix=True)
             if len(prompt) <= room:
+                groups[task.id] = task.group
                 found[split][task.kind].append(task.id)
             else:
                 too_long += split == "train"
     heldout: list[tuple[str, str]] = []
     for kind, share in sorted(shares.items()):
         count = round(settings.validation_prompts * share / sum(shares.values()))
-        chosen = sorted(found["heldout"][kind], key=_order)[:count]
-        heldout.extend((name, kind) for name in chosen)
+        # one of a group of near duplicates: the tests of the change take prompts as independent
+        apart = {groups[n]: n for n in sorted(found["heldout"][kind], key=_order, reverse=True)}
+        heldout.extend((name, kind) for name in sorted(apart.values(), key=_order)[:count])
     log.info(
         "prompts: %s to train on, %d held out, %d too long",
         {kind: len(names) for kind, names in found["train"].items()},

@@ -130,3 +130,16 @@ def test_prompts_that_fit_are_found(folder):
     assert found.train == {"fix": ["fix:1", "fix:2"], "output": ["output:1"]}
     assert sorted(kind for _, kind in found.heldout) == ["fix", "fix", "fix", "output"]
     assert found.too_long == 1
+
+
+def test_held_out_prompts_are_of_different_groups(folder, tmp_path):
+    from dataclasses import replace
+
+    from model.tokens import Tokenizer
+
+    alike = [replace(fix(n), group="same") for n in range(5)]
+    write_tasks(tmp_path / "train.jsonl", [fix(1)])
+    write_tasks(tmp_path / "heldout.jsonl", [*alike, fix(7)])
+    settings = RLSettings(mix=(TaskShare(kind="fix", share=1.0),), validation_prompts=4)
+    found = find_prompts(tmp_path, Tokenizer.load(folder), settings)
+    assert len(found.heldout) == 2 and ("fix:7", "fix") in found.heldout
