@@ -73,11 +73,11 @@ MARK = "  # << START_OF_TRACE"
 
 def mark_line(source: str, line: int) -> str:
     """Return ``source`` with `MARK` at the end of its 1-based ``line``."""
-    lines = source.splitlines(keepends=True)
+    lines = source.split("\n")  # as Python counts them: a form feed or U+2028 ends none
     text = lines[line - 1]
-    body = text.rstrip("\r\n")
+    body = text.rstrip("\r")
     lines[line - 1] = body + MARK + text[len(body) :]
-    return "".join(lines)
+    return "\n".join(lines)
 
 
 def unmark(context: str) -> str:

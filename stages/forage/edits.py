@@ -11,6 +11,11 @@ Edit = tuple[int, int, str]
 """Bytes [start, end) of the UTF-8 source are replaced by the text."""
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines with their ends, as Python counts them: a form feed or U+2028 ends none."""
+    return [line.decode() for line in text.encode().splitlines(keepends=True)]
+
+
 class Source:
     """A parsed source text whose nodes know their place in it."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from stages.forage.edits import lines_of
 from stages.forage.settings import ForageSettings
 
 Test = dict[str, str]
@@ -89,7 +90,7 @@ def module_name(path: str) -> str:
 
 def find_functions(text: str, settings: ForageSettings) -> Iterator[Function]:
     """Yield the plain functions at module level that are short enough and have doctests."""
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     for node in ast.parse(text).body:
         if not isinstance(node, ast.FunctionDef) or node.decorator_list:
             continue
@@ -109,7 +110,7 @@ def without_docstring(source: str) -> str:
     """
     (function,) = ast.parse(source).body
     assert isinstance(function, ast.FunctionDef)
-    lines = source.splitlines(keepends=True)
+    lines = lines_of(source)
     first, *rest = function.body
     if first.lineno == function.lineno or ast.get_docstring(function) is None:
         return source

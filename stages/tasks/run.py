@@ -13,11 +13,12 @@ from typing import Any
 from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
 from cluster.sandbox import Sandbox
+from model.trace import unmark
 from stages.tables import read_table
 from stages.tasks.choose import frames_of, groups, order, take, usable
 from stages.tasks.fixes import Candidate, make_fixes
 from stages.tasks.settings import TaskSettings
-from stages.tasks.task import Task, TaskKind, strip_mark, write_tasks
+from stages.tasks.task import Task, TaskKind, write_tasks
 from stages.tasks.verify import PRELOAD, same_value
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ def _question(kind: TaskKind, row: Row, frames: Iterable[Row] = ()) -> Task:
     return Task(
         id=f"{kind}:{row['key'][:16]}",
         kind=kind,
-        context=strip_mark(row["context"]),
+        context=unmark(row["context"]),
         entry=row["entry"],
         arguments=row["arguments"],
         answer=row["result"],
@@ -124,7 +125,7 @@ def _program_candidates(rows: Iterable[Row]) -> Iterator[Candidate]:
 
 def _candidate(row: Row) -> Candidate:
     call = f"{row['entry']}({row['arguments']})"
-    return Candidate(strip_mark(row["context"]), row["entry"], call, _origin(row))
+    return Candidate(unmark(row["context"]), row["entry"], call, _origin(row))
 
 
 def _real_candidates(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.chat import Message
-from model.trace import MARK, Frame, diff, step_pieces
+from model.trace import Frame, diff, step_pieces
 
 TaskKind = Literal["output", "trace", "fix"]
 
@@ -65,14 +65,6 @@ def _task(row: dict[str, Any]) -> Task:
     for name in ("visible_tests", "hidden_tests"):
         row[name] = tuple((call, expected) for call, expected in row[name])
     return Task(**{**row, "frames": tuple(row["frames"])})
-
-
-def strip_mark(context: str) -> str:
-    """Return a trace's context without the mark at the end of its entry line."""
-    return "".join(
-        line.removesuffix("\n").removesuffix(MARK) + ("\n" if line.endswith("\n") else "")
-        for line in context.splitlines(keepends=True)
-    )
 
 
 def prompt_messages(task: Task) -> list[Message]:

@@ -101,6 +101,7 @@ def test_marks_are_put_on_a_line_and_taken_off():
     assert marked == "x = 1\r\ndef f():" + MARK + "\r\n    pass\r\n"
     assert unmark(marked) == source
     assert mark_line("def f(): pass", 1) == "def f(): pass" + MARK
+    assert mark_line("\x0c\ndef f(a='\u2028'):\n", 2) == "\x0c\ndef f(a='\u2028'):" + MARK + "\n"
 
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)

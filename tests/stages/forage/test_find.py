@@ -36,6 +36,11 @@ def test_a_function_comes_with_its_tests_and_without_its_docstring():
     assert whole.source == FUNCTION
 
 
+def test_a_form_feed_ends_no_line():
+    (function,) = find_functions("x = 1\n\x0c\n" + FUNCTION, SETTINGS)
+    assert function.source == "def double(n):\n    return n + n\n"
+
+
 def test_what_is_no_plain_function_with_a_doctest_of_its_own_is_passed_by():
     texts = [
         "@cache\n" + FUNCTION,

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from model.tokens import Special
-from model.trace import MARK
 from stages.tasks.task import (
     Task,
     answer_message,
@@ -13,7 +12,6 @@ from stages.tasks.task import (
     extract_answer,
     prompt_messages,
     read_tasks,
-    strip_mark,
     write_tasks,
 )
 
@@ -107,9 +105,3 @@ def test_a_file_of_tasks_reads_back_equal(tmp_path):
     tasks = [FIX, task("trace", frames=tuple(frames_of(SOURCE, "1, 2", "3")))]
     write_tasks(tmp_path / "train.jsonl", tasks)
     assert read_tasks(tmp_path / "train.jsonl") == tasks
-
-
-def test_the_mark_goes_and_nothing_else():
-    source = "def f():  # OF TRACE <<\n    return '# << START'\n"
-    assert strip_mark(source.replace("<<\n", "<<" + MARK + "\n", 1)) == source
-    assert strip_mark(source) == source

@@ -77,6 +77,9 @@ def test_output_needs_no_execution():
         ("<object>", "<object>", True),
         ("nan", "nan", True),
         ("[" * 500, "1", False),
+        ("{1, 2}", "{2, 1}", True),
+        ("{1}", "{True}", False),
+        ("{1: 0}", "{True: 0}", False),
     ],
 )
 def test_same_value(one, other, equal):

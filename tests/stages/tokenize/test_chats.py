@@ -3,8 +3,8 @@
 import pytest
 
 from cluster.dag.metrics import read_statistics
-from model.trace import diff, parse
-from stages.tasks.task import Task, strip_mark, write_tasks
+from model.trace import diff, parse, unmark
+from stages.tasks.task import Task, write_tasks
 from stages.training.token_file import TokenFile
 from tests.model.recording import record
 from tests.stages.rows import program_row
@@ -16,7 +16,7 @@ def task(kind, **changes):
     fields = {
         "id": f"{kind}:1",
         "kind": kind,
-        "context": strip_mark(ROW["context"]),
+        "context": unmark(ROW["context"]),
         "entry": "main",
         "arguments": "",
         "answer": "6",
