@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from stages.training.settings import ScheduleSettings, TrainingSettings
+from stages.training.settings import ScheduleSettings
 
 
 class ScheduleError(ValueError):
@@ -64,17 +64,3 @@ def check_horizon(schedule: ScheduleSettings, tokens: int) -> None:
             f"schedule.horizon_tokens = {schedule.horizon_tokens:,}: "
             "make fewer steps, or raise the horizon in both pretrain and midtrain"
         )
-
-
-def validate_schedule(pretrain: TrainingSettings, midtrain: TrainingSettings) -> None:
-    """Check, before anything runs, that pre- and mid-training share one cosine and fit under it.
-
-    Raises `ScheduleError`. Both arguments have ``schedule: ScheduleSettings``.
-    """
-    first: ScheduleSettings = pretrain.schedule  # type: ignore[attr-defined]
-    second: ScheduleSettings = midtrain.schedule  # type: ignore[attr-defined]
-    if first != second:
-        raise ScheduleError(
-            f"pretrain.schedule and midtrain.schedule must be equal, but are {first} and {second}"
-        )
-    check_horizon(first, sum(s.steps * s.tokens_per_step for s in (pretrain, midtrain)))
