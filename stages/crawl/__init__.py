@@ -17,4 +17,5 @@ STAGE = Stage(
     settings=CrawlSettings,
     output=DOCUMENTS,
     snapshot="stages.crawl.snapshot:snapshot",
+    modules=("stages.tables",),
 )

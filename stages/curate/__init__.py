@@ -20,5 +20,5 @@ STAGE = Stage(
     placement=CuratePlacement,
     inputs={"documents": (DOCUMENTS,)},
     output=CORPUS,
-    modules=("cluster.beam",),
+    modules=("cluster.beam", "stages.tables"),
 )

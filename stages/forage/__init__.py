@@ -21,6 +21,13 @@ STAGE = Stage(
     inputs={"corpus": (CORPUS,)},
     output=TRAJECTORIES,
     bundles="stages.forage.settings:bundles",
-    modules=("stages.curate.duplicates", "cluster.sandbox"),
+    modules=(
+        "cluster.sandbox",
+        "model.chat",
+        "model.tokens",
+        "stages.curate.duplicates",
+        "stages.curate.settings",
+        "stages.tables",
+    ),
     executes_code=True,
 )

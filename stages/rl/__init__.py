@@ -27,7 +27,11 @@ STAGE = Stage(
     modules=(
         "cluster.deepspeed",
         "cluster.devices",
+        "cluster.sandbox",
         "model",
+        "stages.forage.edits",
+        "stages.forage.mutations",
+        "stages.tables",
         "stages.tasks",
         "stages.training.session",
     ),

@@ -16,6 +16,15 @@ STAGE = Stage(
     settings=TaskSettings,
     inputs={"traces": (TRACES,), "trajectories": (TRAJECTORIES,)},
     output=TASKS,
-    modules=("stages.forage.mutations", "stages.forage.edits"),
+    modules=(
+        "cluster.sandbox",
+        "model.chat",
+        "model.frames",
+        "model.tokens",
+        "model.trace",
+        "stages.forage.edits",
+        "stages.forage.mutations",
+        "stages.tables",
+    ),
     executes_code=True,
 )

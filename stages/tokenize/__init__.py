@@ -30,6 +30,7 @@ STAGE = Stage(
         "model.frames",
         "model.tokens",
         "model.trace",
+        "stages.tables",
         "stages.tasks.task",
         "stages.tokenizer.sample",
         "stages.training.token_file",

@@ -15,5 +15,5 @@ STAGE = Stage(
     settings=TokenizerSettings,
     output=TOKENIZER,
     inputs={"corpus": (CORPUS,), "traces": (TRACES,)},
-    modules=("model.tokens", "model.trace", "model.frames"),
+    modules=("model.tokens", "model.trace", "model.frames", "stages.tables"),
 )

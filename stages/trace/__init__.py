@@ -33,7 +33,7 @@ STAGE = Stage(
     inputs={"corpus": (CORPUS,)},
     output=TRACES,
     bundles="stages.trace.settings:bundles",
-    modules=("cluster.sandbox", "model.trace"),
+    modules=("cluster.sandbox", "model.frames", "model.tokens", "model.trace", "stages.tables"),
     headline=("traces", "functions", "distributions"),
     executes_code=True,
 )
