@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_origin, get_type_hints
+from typing import Annotated, Any, get_origin, get_type_hints
 
 import tyro
 
@@ -77,7 +77,8 @@ def apply_config(preset: Preset, config: Mapping[str, Any]) -> Preset:
 
 def explain_settings(step: Step, program: str) -> None:
     """Print every setting and placement value of a step with its meaning; ends the program."""
-    fields: list[tuple[str, Any, Any]] = [("settings", type(step.settings), step.settings)]
+    unnamed = Annotated[type(step.settings), tyro.conf.arg(name="")]  # no prefix of its own
+    fields: list[tuple[str, Any, Any]] = [("settings", unnamed, step.settings)]
     if step.placement is not None:
         fields.append(("placement", type(step.placement), step.placement))
     kind = dataclasses.make_dataclass(
@@ -88,7 +89,8 @@ def explain_settings(step: Step, program: str) -> None:
         args=["--help"],
         prog=program,
         description=f"Give them as {step.name}.NAME=VALUE and {step.name}.placement.NAME=VALUE.",
-        config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
+        config=(tyro.conf.FlagConversionOff,),
+        use_underscores=True,
     )
 
 
@@ -142,6 +144,7 @@ def _parse(prefix: str, default: Any, fields: Sequence[tuple[str, str]], program
         args=arguments,
         prog=program,
         config=(tyro.conf.FlagConversionOff,),
+        use_underscores=True,
     )
     for part in parts:
         parsed = getattr(parsed, part)

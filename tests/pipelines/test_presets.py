@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from cluster.dag.overrides import explain_settings
 from cluster.dag.placement import Node, place, step_bundles
 from cluster.dag.step import Pipeline
 from pipelines.presets import PRESETS
@@ -41,6 +42,18 @@ def test_every_step_can_be_placed_on_the_described_cluster(name):
     for step in Pipeline(PRESETS[name]()).steps.values():
         bundles = step_bundles(step)
         assert place(bundles, nodes) is not None, (step.name, bundles)
+
+
+@pytest.mark.parametrize("step", Pipeline(PRESETS["tiny"]()).steps.values(), ids=lambda s: s.name)
+def test_the_settings_of_every_step_are_explained(step, capsys):
+    with pytest.raises(SystemExit) as ended:
+        explain_settings(step, "python pipelines/full.py")
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for field in fields(step.settings):
+        assert f"--{field.name}" in shown
+    if step.placement is not None:
+        assert "--placement." in shown
 
 
 def test_the_cluster_description_is_valid_for_ray():
