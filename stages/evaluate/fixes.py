@@ -1,8 +1,9 @@
 """Repairing a broken function, judged by running its hidden tests in the sandbox.
 
 ``fix.pass_at_1`` and ``fix.pass_at_8`` are unbiased estimates from samples at the setting's
-temperature, ``fix.greedy`` is one deterministic answer. A verdict that the sandbox could not reach
-is left out, never counted as a failure.
+temperature, ``fix.greedy`` is one deterministic answer. Beside them: as many random small edits of
+the marked line (`guesses.line_edits`), for a line has few of them. A verdict that the sandbox could
+not reach is left out, never counted as a failure.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Sequence
 
 from cluster.sandbox import Limits, Sandbox
 from model.chat import decode_answer
-from stages.evaluate.estimate import Observation, pass_at_k
+from stages.evaluate.estimate import Estimate, Observation, pass_at_k, ratio
+from stages.evaluate.guesses import line_edits
 from stages.evaluate.outputs import chat_prompt, fitting, origin, sample_tasks
 from stages.evaluate.record import Example, Record
 from stages.evaluate.settings import EvaluateSettings
@@ -95,17 +97,20 @@ def _measure(
         samples=settings.fix_samples,
     )
     sampled = _texts(subject, drawn)
-    verdicts = judge(tasks, [g + s for g, s in zip(greedy, sampled, strict=True)])
+    edits = [line_edits(task.context, task.line) for task in tasks]
+    verdicts = judge(tasks, [g + s + e for g, s, e in zip(greedy, sampled, edits, strict=True)])
     record.left_out[f"fix{suffix}: sandbox failed"] += sum(v is None for v in verdicts.values())
     for k in (1, 8):
         record.add(
             f"fix.pass_at_{k}{suffix}",
             pass_observations(tasks, sampled, verdicts, k),
+            baselines=random_edits(tasks, edits, verdicts, k),
             prompt="chat",
         )
     record.add(
         f"fix.greedy{suffix}",
         pass_observations(tasks, greedy, verdicts, 1),
+        baselines=random_edits(tasks, edits, verdicts, 1),
         prompt="chat",
         examples=[
             Example(t.id, subject.text(p), text, _tests(t), bool(verdicts[t.id, text]), origin(t))
@@ -124,6 +129,18 @@ def pass_observations(
         if len(reached) >= k:
             found.append(Observation(task.group, pass_at_k(len(reached), sum(reached), k)))
     return found
+
+
+def random_edits(
+    tasks: Sequence[Task], edits: Sequence[Sequence[str]], verdicts: Verdicts, k: int
+) -> dict[str, Estimate | None]:
+    """Return how often one of ``k`` of a line's small edits, drawn with replacement, passes."""
+    found = []
+    for task, texts in zip(tasks, edits, strict=True):
+        passed = [bool(verdicts[task.id, text]) for text in texts]
+        share = sum(passed) / max(len(passed), 1)
+        found.append(Observation(task.group, 1 - (1 - share) ** k))
+    return {"a random edit": ratio(found)}
 
 
 def _texts(subject: Subject, answers: Sequence[Sequence[Sequence[int]]]) -> list[list[str]]:

@@ -1,10 +1,13 @@
-"""What guessing a call's result without a model reaches."""
+"""What guessing without a model reaches: a call's result, the repair of a line."""
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from stages.forage.edits import Edit, Source
+from stages.forage.mutations import mutate, operators
 
 
 def majority(answers: Iterable[str]) -> str | None:
@@ -42,3 +45,21 @@ def copied(arguments: str, position: int) -> str | None:
     """Return the argument at ``position`` (the last one when there are fewer), None without any."""
     values = argument_values(arguments)
     return values[min(position, len(values) - 1)] if values else None
+
+
+def line_edits(source: str, line: int) -> list[str]:
+    """Return what one small change makes of a 1-based line: another operator, a number ± 1."""
+    lines = source.split("\n")
+    found: dict[str, None] = {}
+    for mutation in mutate(source, {"operators": operators, "numbers": _numbers}):
+        changed = mutation.source.split("\n")
+        if (lines[: line - 1], lines[line:]) == (changed[: line - 1], changed[line:]):
+            found[changed[line - 1].strip()] = None
+    return list(found)
+
+
+def _numbers(source: Source) -> Iterator[tuple[str, list[Edit]]]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and type(node.value) is int:
+            for other in (node.value + 1, node.value - 1):
+                yield f"{node.value} becomes {other}", [(*source.span(node), str(other))]

@@ -77,6 +77,8 @@ def test_a_random_model_is_no_better_than_the_baselines(done):
     assert metrics["traces.changed_state"]["baseline"] == {"name": "copying ..", "value": 0.0}
     assert metrics["traces.state"]["baseline"]["value"] > 0
     assert metrics["fix.greedy"]["value"] == 0
+    edit, edits = (metrics[f"fix.pass_at_{k}"]["baseline"] for k in (1, 8))
+    assert edit["name"] == edits["name"] == "a random edit" and 0 < edit["value"] < edits["value"]
 
 
 def test_metrics_and_statistics_are_logged(done):
