@@ -4,10 +4,10 @@ A pipeline is a function that takes a `beam.Pipeline` and applies its transforms
 name and its options go to Beam as they are, so that a fully qualified class name or another
 service's flags work::
 
-    run_pipeline(build)                                                          one process
+    run_pipeline(build)  # in this process
     run_pipeline(build, options=("--direct_running_mode=multi_processing",
-    "--direct_num_workers=4")) run_pipeline(build, runner="FlinkRunner",
-    options=("--flink_master=host:8081",))
+                                 "--direct_num_workers=4"))
+    run_pipeline(build, runner="FlinkRunner", options=("--flink_master=host:8081",))
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@ shared-memory op, which would need a compiler at run time, is off.
 
 The life of a model here::
 
-    start_process()                       process group; adopts the one Ray Train made
-    model = build(config, lambda: CWM(…)) parameters are shards from birth: a 32 B model never
-    exists whole load_weights(model, tensors)          one parameter at a time engine =
-    initialize(model, config, leaves=[Block]) …train… tensors = gather(engine)              on rank
-    0, one parameter at a time
+    start_process()                        # process group; adopts the one Ray Train made
+    model = build(config, lambda: CWM(…))  # shards from birth: a 32 B model never exists whole
+    load_weights(model, tensors)           # one parameter at a time
+    engine = initialize(model, config, leaves=[Block])
+    …train…
+    tensors = gather(engine)               # on rank 0, one parameter at a time
 """
 
 from __future__ import annotations

@@ -27,12 +27,19 @@ from cluster.dag.overrides import (
     split_arguments,
 )
 from cluster.dag.run import Closing, Command, Run
-from cluster.dag.selection import select
+from cluster.dag.selection import SelectionError, select
 from cluster.dag.step import Pipeline, PipelineError, Preset, UnknownStepError
 
 Presets = Mapping[str, Callable[[], Preset]]
 
-_USAGE = (OverrideError, UnknownPresetError, UnknownStepError, SettingsError, PipelineError)
+_USAGE = (
+    OverrideError,
+    PipelineError,
+    SelectionError,
+    SettingsError,
+    UnknownPresetError,
+    UnknownStepError,
+)
 
 
 def main(

@@ -94,9 +94,7 @@ class Decider:
                 artifact=self.latest(step.name),
                 code=code,
             )
-        drift = tuple(drifted_files(folder.accepted_code() or found.record.code, code))
-        if drift and step.name in self._accept:
-            drift = ()
+        drift = self._drift(step, found, code)
         if drift and drift_ok:
             return Decision(
                 step=step,
@@ -123,7 +121,7 @@ class Decider:
         """Decide about a step some of whose inputs, made by the steps ``makes``, are not there."""
         latest = self.latest(step.name)
         code = code_digest(step.stage)
-        drift = tuple(drifted_files(latest.record.code, code)) if latest is not None else ()
+        drift = self._drift(step, latest, code) if latest is not None else ()
         own = forced or self.own_change(step)
         if own:
             why = f"{own}; after {_few(makes)}"
@@ -137,7 +135,7 @@ class Decider:
             why=why,
             artifact=latest,
             code=code,
-            drift=() if step.name in self._accept or forced else drift,
+            drift=() if forced else drift,
             forced=bool(forced),
         )
 
@@ -184,6 +182,13 @@ class Decider:
             return ""
         old = latest.record.inputs
         return _few([f"input {n} changed" for n, d in digests.items() if old[n]["digest"] != d])
+
+    def _drift(self, step: Step, artifact: Artifact, code: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the files that differ from those that made an artifact, unless accepted."""
+        if step.name in self._accept:
+            return ()
+        folder = self._store.folder(artifact.record.stage, artifact.record.fingerprint)
+        return tuple(drifted_files(folder.accepted_code() or artifact.record.code, code))
 
     def _snapshot(self, step: Step) -> Any:
         if step.stage.snapshot is None:

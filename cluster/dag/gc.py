@@ -48,15 +48,20 @@ def survey(store: Store) -> list[Item]:
 def collect(store: Store) -> list[Item]:
     """Remove what nothing keeps and return it; raises `StoreInUseError` while a step runs."""
     for folder in store.folders():
-        lease = read_lease(folder.path)
-        if lease is not None and not holder(lease).is_dead():
-            who = holder(lease)
-            raise StoreInUseError(f"{lease['step']} is at work (pid {who.pid} on {who.host})")
+        _refuse_if_at_work(folder.path)
     garbage = [item for item in survey(store) if not item.kept_by]
     for item in garbage:
+        _refuse_if_at_work(item.path.parent)  # a run may have begun meanwhile
         shutil.rmtree(item.path)
         _tidy(item.path.parent)
     return garbage
+
+
+def _refuse_if_at_work(folder: Path) -> None:
+    lease = read_lease(folder)
+    if lease is not None and not holder(lease).is_dead():
+        who = holder(lease)
+        raise StoreInUseError(f"{lease['step']} is at work (pid {who.pid} on {who.host})")
 
 
 def _reached(store: Store) -> dict[str, set[str]]:

@@ -77,7 +77,7 @@ def apply_config(preset: Preset, config: Mapping[str, Any]) -> Preset:
 
 def explain_settings(step: Step, program: str) -> None:
     """Print every setting and placement value of a step with its meaning; ends the program."""
-    unnamed = Annotated[type(step.settings), tyro.conf.arg(name="")]  # no prefix of its own
+    unnamed: Any = Annotated[type(step.settings), tyro.conf.arg(name="")]  # no prefix of its own
     fields: list[tuple[str, Any, Any]] = [("settings", unnamed, step.settings)]
     if step.placement is not None:
         fields.append(("placement", type(step.placement), step.placement))

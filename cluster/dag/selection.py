@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cluster.dag.errors import DagError
 from cluster.dag.step import Pipeline
+
+
+class SelectionError(DagError):
+    """The options that select steps contradict one another; says which."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,16 +28,20 @@ class Selection:
 def select(
     pipeline: Pipeline,
     *,
-    only: Iterable[str] = (),
-    start: Iterable[str] = (),
-    until: Iterable[str] = (),
+    only: Sequence[str] = (),
+    start: Sequence[str] = (),
+    until: Sequence[str] = (),
     rerun: bool = False,
 ) -> Selection:
-    """Return what to run; raises `UnknownStepError` for a name that is no step or stage.
+    """Return what to run; raises `UnknownStepError` for a name that is no step or stage and
+    `SelectionError` for ``only`` together with ``start`` or ``until``.
 
     ``only`` runs just these steps again; ``start`` (--from) these again and all after them;
     ``until`` stops after these; ``rerun`` runs again what would be taken from the store.
     """
+    for option, names in (("--from", start), ("--until", until)):
+        if only and names:
+            raise SelectionError(f"--only and {option} do not go together: give one of them")
     steps = set(pipeline.steps)
     reason = "--rerun" if rerun else ""
     if first := [name for selector in start for name in pipeline.match(selector)]:

@@ -19,6 +19,7 @@ Files are forced to disk, the record is written last, one rename makes the artif
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -41,15 +42,20 @@ class Store:
     """A directory that holds artifacts; it need not be there yet.
 
     ``program`` is what a person types to run the pipeline. Raises `StoreNotWritableError` when
-    the path, or what it lies in, is something else than a directory.
+    the path, or what it lies in, is something else than a directory or may not be read.
     """
 
     def __init__(self, path: Path, program: str = "python pipelines/full.py") -> None:
         self.path = path.absolute()
         self.program = program
-        there = next(p for p in (self.path, *self.path.parents) if p.exists())
+        try:
+            there = next(p for p in (self.path, *self.path.parents) if p.exists())
+        except PermissionError as error:
+            raise _not_writable(self.path, str(error)) from error
         if not there.is_dir():
             raise _not_writable(self.path, f"{there} is not a directory")
+        if not os.access(there, os.R_OK | os.X_OK):
+            raise _not_writable(self.path, f"{there} may not be read")
 
     def prepare(self) -> None:
         """Make the directory and try to write in it; raises `StoreNotWritableError`."""

@@ -78,8 +78,8 @@ class Sandbox:
     ) -> Result:
         """Run ``module:function(payload)`` in a fresh fork and return what it came to.
 
-        What the program does never raises here.         ``payload`` is any JSON value. ``capture``
-        keeps what the program writes to its standard streams, which else goes nowhere.
+        What the program does never raises here. ``payload`` is any JSON value. ``capture`` keeps
+        what the program writes to its standard streams, which else goes nowhere.
         """
         limits = limits or self.limits
         if self._server is None or self._calls >= _CALLS_PER_SERVER:
@@ -88,6 +88,7 @@ class Sandbox:
         self._calls += 1
         request = {"target": target, "payload": payload, "limits": asdict(limits)}
         started = time.monotonic()
+        answer: dict[str, Any] = {"clean": False}  # until the server says so, also when interrupted
         try:
             write_json(self._server.stdin.fileno(), {**request, "capture": capture})
             reply = self._answer(limits.wall_seconds + _GRACE_SECONDS)
@@ -95,7 +96,6 @@ class Sandbox:
             answer = json.loads(reply)
             return _result(answer, body, output.decode(errors="replace"))
         except (FramingError, BrokenPipeError) as error:
-            answer = {"clean": False}
             wall = time.monotonic() - started
             return Result(outcome="crash", error=f"the server was lost: {error}", wall_seconds=wall)
         finally:

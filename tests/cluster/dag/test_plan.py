@@ -63,6 +63,7 @@ def test_code_drift_reruns_or_asks(toy):
     assert "--rerun-drifted" in output and "--accept-drift keep" in output
     toy.run(*asking, "--accept-drift", "keep")
     assert toy.run(*asking).count("cached") == len(DONE)  # accepted for good
+    assert toy.plan(*asking, "numbers.count=11")["keep"]["drift"] == []
     file.write_text(file.read_text().replace('"dropped": 1', '"dropped": 2'))
     toy.run()  # the policy rerun runs it; the bytes are the same, so nothing follows
     assert toy.actions() == DONE
@@ -85,6 +86,12 @@ def test_what_cannot_be_placed_is_planned_and_refused(toy):
     output = toy.run("total.all.placement.cpus=4000", expect=1)
     assert "PlacementError: total.all: no node can place 4000 CPU" in output
     assert not (toy.store / "numbers").exists()
+
+
+def test_only_does_not_go_with_from_or_until(toy):
+    for other in ("--from", "--until"):
+        output = toy.run("--plan", "--only", "keep", other, "slow", expect=2)
+        assert f"--only and {other}" in output
 
 
 def test_only_needs_inputs(toy):

@@ -194,6 +194,17 @@ def test_own_limits_of_a_call(run):
     assert result.outcome == "timeout" and result.wall_seconds < 1
 
 
+def test_an_interrupted_call_ends_the_server_and_stays_an_interrupt(run, box, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cluster.sandbox.client.read_frame", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            box.call(f"{HERE}:echo", 1)
+    assert run("echo", 2).value == 2
+
+
 def test_a_module_that_cannot_be_imported_is_named():
     with pytest.raises(SandboxError, match="no_such_module"), Sandbox(preload=("no_such_module",)):
         pass
