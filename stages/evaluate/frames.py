@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from model.trace import UNCHANGED, Frame, Step
 
@@ -62,6 +63,14 @@ def changed_states(frames: Sequence[Frame]) -> list[bool]:
         found.append(before is not None and set(frame.locals) != set(before))
         scopes[-1] = frame.locals
     return found
+
+
+def straight_on(frames: Sequence[Frame]) -> list[bool]:
+    """Say of each frame whether it stands where a program without jumps would be.
+
+    That is a line after the previous frame's, or for what is no line event on the same one.
+    """
+    return [False, *(b.line == a.line + (b.event == "line") for a, b in pairwise(frames))]
 
 
 def score_step(

@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from model.trace import Scopes, Step, Trace, encode_context, encode_step
-from stages.evaluate.estimate import Observation, ratio
-from stages.evaluate.frames import FrameScore, Separators, changed_states, score_step
+from stages.evaluate.estimate import Estimate, Observation, ratio
+from stages.evaluate.frames import (
+    FrameScore,
+    Separators,
+    changed_states,
+    score_step,
+    straight_on,
+)
 from stages.evaluate.record import Example, Record
 from stages.evaluate.settings import EvaluateSettings
 from stages.evaluate.subject import Subject
@@ -37,6 +43,7 @@ class Passage:
     head: list[int]
     steps: list[tuple[Step, list[int]]]
     changed: list[bool]
+    straight: list[bool]
 
     @property
     def ids(self) -> list[int]:
@@ -61,7 +68,7 @@ def passage(row: Row, subject: Subject) -> Passage | None:
     frames = trace.frames[episode.start : episode.end]
     scopes = Scopes()
     steps = [(step := scopes.diff(f), encode_step(step, subject.tokenizer)) for f in frames]
-    return Passage(row, head, steps, changed_states(frames))
+    return Passage(row, head, steps, changed_states(frames), straight_on(frames))
 
 
 def score(passages: Sequence[Passage], subject: Subject) -> list[list[FrameScore]]:
@@ -97,11 +104,25 @@ def measure_frames(
             for one, frames in zip(passages, scores, strict=True)
             for frame in frames
         ]
-        _add_metrics(record, suffix, pairs, _frame_examples(passages, scores))
+        _add_metrics(record, suffix, pairs, _guesses(passages), _frame_examples(passages, scores))
+
+
+def _guesses(passages: Sequence[Passage]) -> dict[str, dict[str, Estimate | None]]:
+    """Return how often an event is ``line``, and an action the next line of the source."""
+    events, actions = [], []
+    for one in passages:
+        group = one.row["group"]
+        events += [Observation(group, float(step.event == "line")) for step, _ in one.steps[1:]]
+        actions += [Observation(group, float(right)) for right in one.straight[1:]]
+    return {"event": {"always a line": ratio(events)}, "action": {"the next line": ratio(actions)}}
 
 
 def _add_metrics(
-    record: Record, suffix: str, pairs: Sequence[tuple[str, FrameScore]], examples: list[Example]
+    record: Record,
+    suffix: str,
+    pairs: Sequence[tuple[str, FrameScore]],
+    guesses: dict[str, dict[str, Estimate | None]],
+    examples: list[Example],
 ) -> None:
     """Add the metrics of frames, each given with its group."""
 
@@ -112,7 +133,7 @@ def _add_metrics(
     copied = observe(lambda f: None if f.state is None else f.copied)
     # a changed state has a local that is not "..", so copying is never right
     never = observe(lambda f: False if f.changed and f.state is not None else None)
-    record.add(f"traces.event{suffix}", observe(lambda f: f.event))
+    record.add(f"traces.event{suffix}", observe(lambda f: f.event), baselines=guesses["event"])
     record.add(
         f"traces.state{suffix}",
         observe(lambda f: f.state),
@@ -124,7 +145,7 @@ def _add_metrics(
         baselines={"copying ..": ratio(never)},
         examples=examples,
     )
-    record.add(f"traces.action{suffix}", observe(lambda f: f.action))
+    record.add(f"traces.action{suffix}", observe(lambda f: f.action), baselines=guesses["action"])
     record.add(f"traces.value{suffix}", observe(lambda f: f.value))
 
 

@@ -15,8 +15,8 @@ class TraceSettings:
     events or 1 MB of text; its limits on single values are not published.
     """
 
-    # generated programs: how many of each level (see stages.trace.programs); filters and repeats take
-    # a few per cent of them
+    # generated programs: how many of each level (see stages.trace.programs), before filters and
+    # duplicates
     program_levels: tuple[tuple[int, int], ...] = ((0, 24_000), (1, 2_000), (2, 1_500), (3, 500))
     # fraction of the program shapes that is held out
     heldout_fraction: float = 0.05

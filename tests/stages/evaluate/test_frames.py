@@ -1,7 +1,7 @@
 """Scoring of frames on a small trace whose right answers can be read off."""
 
 from model.trace import Frame, Scopes, Step, encode_step
-from stages.evaluate.frames import Separators, changed_states, score_step
+from stages.evaluate.frames import Separators, changed_states, score_step, straight_on
 
 CALL = Frame("call", "def f(a):\n", locals=(("a", "1"),))
 SAME = Frame("line", "    b = a\n", locals=(("a", "1"),))
@@ -32,6 +32,12 @@ def score(tokenizer, step, hits=None, changed=False):
 def test_change_is_of_values_within_a_scope():
     # after the return into f all locals are written in full, but none has changed
     assert changed_states(FRAMES) == [False, False, True, *[False] * 4, True, False]
+
+
+def test_straight_on_is_the_next_line_and_a_return_on_the_same_one():
+    lines = [("call", 1), ("line", 2), ("line", 4), ("return", 4)]
+    frames = [Frame(event, "x\n", line=line) for event, line in lines]
+    assert straight_on(frames) == [False, True, False, True]
 
 
 def test_a_perfect_model_is_right_everywhere(tokenizer):

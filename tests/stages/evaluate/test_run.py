@@ -76,6 +76,8 @@ def test_a_random_model_is_no_better_than_the_baselines(done):
     assert bits["baseline"] == min(bits["baselines"], key=lambda b: b["value"])
     assert metrics["traces.changed_state"]["baseline"] == {"name": "copying ..", "value": 0.0}
     assert metrics["traces.state"]["baseline"]["value"] > 0
+    assert metrics["traces.action"]["baseline"]["name"] == "the next line"
+    assert 0 < metrics["traces.event"]["baseline"]["value"] < 1
     assert metrics["fix.greedy"]["value"] == 0
     edit, edits = (metrics[f"fix.pass_at_{k}"]["baseline"] for k in (1, 8))
     assert edit["name"] == edits["name"] == "a random edit" and 0 < edit["value"] < edits["value"]
