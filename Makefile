@@ -42,7 +42,7 @@ bench: $(VENV)/installed  ## every performance claim, measured against its peer
 	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:  ## remove the virtual environment and the caches; runs/ is kept
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 
 # One environment for running, testing and checking: the crawl's default source is what is installed
 # here, so a test extra that came later would change it.

@@ -108,3 +108,9 @@ def test_the_published_configuration_has_the_published_size():
     figures = estimate(step.settings, step.placement)
     assert figures["parameters"] == 32_581_097_472
     assert figures["tokens"] == pytest.approx(8e12, rel=1e-5)
+
+
+def test_every_node_names_its_image():
+    """Without one Ray takes an Ubuntu whose Python is too old."""
+    for kind in DESCRIPTION["available_node_types"].values():
+        assert kind["node_config"]["ImageId"]
