@@ -1,5 +1,7 @@
 """From an evaluation's page to the checkpoint, the data and the crawl, by clicking links."""
 
+import shutil
+
 import pytest
 
 from cluster.tracking.address import embedded_uri, remembered
@@ -11,6 +13,8 @@ from tests.ui.browser import RunPage, chromium, served
 
 @pytest.fixture(scope="module")
 def page():
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("chromium and chromedriver are not installed")  # .ci/run installs them
     with chromium() as driver:
         yield RunPage(driver)
 
