@@ -15,7 +15,8 @@ def snapshot(settings: CrawlSettings, search_path: Sequence[str] | None = None) 
     """Return the interpreter's version and [name, version, sha256 of RECORD] of each distribution.
 
     Installing, removing or upgrading a distribution changes it. One without a RECORD (a development
-    installation) has the digest "". ``search_path`` replaces ``sys.path``.
+    installation) has the digest "". ``search_path`` replaces the folders
+    of the running interpreter.
     """
     state: dict[str, Any] = {"python": platform.python_version()}
     if "installed" in settings.sources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import site
 import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -59,18 +60,27 @@ def stdlib(root: Path | None = None) -> Origin:
     return Origin("stdlib", "cpython", platform.python_version(), licence, files)
 
 
+def site_folders() -> list[str]:
+    """Return where the running interpreter's packages are installed.
+
+    Not ``sys.path``: importing Ray adds the folder of its own copies of other packages to it, so
+    the same machine would look different from within a Ray job.
+    """
+    user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    return [*user, *site.getsitepackages()]
+
+
 def installed_distributions(
     excluded: Sequence[str] = (), search_path: Sequence[str] | None = None
 ) -> list[Distribution]:
     """Return the installed distributions by name, without those ``excluded``.
 
     Of a name that is installed twice the first on the path counts, as it does for ``import``.
-    ``search_path`` replaces ``sys.path``.
+    ``search_path`` replaces the interpreter's `site_folders`.
     """
     names = {normal_name(name) for name in excluded}
-    every = distributions() if search_path is None else distributions(path=list(search_path))
     found: dict[str, Distribution] = {}
-    for distribution in every:
+    for distribution in distributions(path=list(search_path or site_folders())):
         if "Name" not in distribution.metadata:  # left by a half-removed installation
             continue
         name = normal_name(distribution.metadata["Name"])

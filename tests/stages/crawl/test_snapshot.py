@@ -25,3 +25,11 @@ def test_the_record_counts_and_the_project_itself_does_not(install, site):
 
 def test_without_installed_sources_only_the_interpreter_counts():
     assert list(snapshot(CrawlSettings(sources=("stdlib",)))) == ["python"]
+
+
+def test_importing_ray_changes_nothing():
+    """Ray puts a folder with its own copies of other packages on sys.path."""
+    before = snapshot(CrawlSettings())
+    import ray  # noqa: F401
+
+    assert snapshot(CrawlSettings()) == before
