@@ -15,9 +15,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineResult
+logging.disable(logging.WARNING)  # on import Beam warns of Google clients that nothing here uses
+import apache_beam as beam  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
+from apache_beam.runners.runner import PipelineResult  # noqa: E402
+
+logging.disable(logging.NOTSET)
 
 EMBEDDED = "FnApiRunner"
 """The default runner: Beam's own, in this process."""
