@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import secrets
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.dag.artifact import Artifact, Record, content_digest, describe_files
-from cluster.dag.errors import DagError
+from cluster.dag.errors import DagError, StoppedError
 from cluster.dag.identity import Identity, placement_json
 from cluster.dag.lease import Lease
 from cluster.dag.metrics import read_statistics
@@ -52,7 +53,8 @@ class Work:
 
     ``inputs`` are the steps that made them and their artifacts. ``forced`` makes a new attempt
     even when another run published the same identity meanwhile. ``driver``, when it is another
-    process, ends the attempt by its own end. ``echo`` prints what the step logs.
+    process, ends the attempt by its own end. ``echo`` prints what the step logs. ``token`` tells
+    this run's stop file from those of others that wait for the same lease or went before.
     """
 
     step: Step
@@ -64,6 +66,27 @@ class Work:
     forced: bool = False
     driver: ProcessId | None = None
     echo: bool = False
+    token: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def folder(self) -> StepFolder:
+        """The folder of the step's identity."""
+        return self.store.folder(self.step.stage.name, self.identity.fingerprint)
+
+    @property
+    def stop_file(self) -> Path:
+        """The file that asks the attempt to save and end."""
+        return self.folder.scratch / f"stop-{self.token}"
+
+    def ask_to_stop(self) -> bool:
+        """Ask the attempt to save and end; False when it cannot, or has not begun."""
+        if not self.step.stage.saves_when_stopped:
+            return False
+        try:
+            self.stop_file.touch()
+        except OSError:
+            return False
+        return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,8 +113,7 @@ def run_attempt(work: Work) -> Done:
 
 def _leased(work: Work) -> Done:
     """Hold the step's lease while an attempt is made, unless another run has made one."""
-    step = work.step
-    folder = work.store.folder(step.stage.name, work.identity.fingerprint)
+    step, folder = work.step, work.folder
 
     def end_with_driver() -> None:
         # A killed driver must not leave its steps at work: they hold leases and processors.
@@ -128,6 +150,9 @@ def _tracked(work: Work, folder: StepFolder, attempt: str, output: Path, lease: 
         lease.check()
         artifact = folder.publish(output, record)
         status = "FINISHED"
+    except StoppedError as error:
+        log.info("%s", error)
+        raise
     except Exception as error:
         log.exception("failed")
         status, failure = "FAILED", f"{type(error).__name__}: {error}"
@@ -205,6 +230,7 @@ def _context(work: Work, folder: StepFolder, attempt: str, output: Path) -> Step
         scratch=folder.scratch,
         fingerprint=work.identity.fingerprint,
         attempt=attempt,
+        stop_file=work.stop_file,
     )
 
 

@@ -75,8 +75,8 @@ class Backend(Protocol):
         """Return the attempts that ended, waiting at most so long for the first."""
         ...
 
-    def stop(self) -> None:
-        """Ask all attempts to end, wait a moment, then end them."""
+    def stop(self, *, save: bool) -> None:
+        """Ask all attempts to end, wait a moment, then end them; ``save`` lets them save first."""
         ...
 
 
@@ -149,8 +149,8 @@ class Executor:
                     time.sleep(0.5)  # other jobs hold what is asked for
                 self._observer.poll()
                 self._check()
-        except (KeyboardInterrupt, SystemExit):
-            self._backend.stop()
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._backend.stop(save=isinstance(error, SystemExit))
             for name in self._running:
                 self._settle(Outcome(step=name, status="stopped"))
             raise

@@ -35,5 +35,5 @@ class LocalBackend:
         ended, self._ended = self._ended, []
         return ended
 
-    def stop(self) -> None:
+    def stop(self, *, save: bool) -> None:
         """Nothing runs besides the caller."""

@@ -24,8 +24,10 @@ from cluster.ray_session import free_nodes
 
 log = logging.getLogger(__name__)
 
+SAVE_SECONDS = 10.0
+"""How long steps that save a checkpoint when the run is stopped may take to end by themselves."""
 STOP_SECONDS = 20.0
-"""How long stopped steps may take to end: time for a checkpoint."""
+"""How long interrupted steps may take to end."""
 
 
 @ray.remote(num_cpus=0, max_retries=0)
@@ -40,7 +42,7 @@ class RayBackend:
     """`cluster.dag.executor.Backend` on the Ray session that is open."""
 
     def __init__(self) -> None:
-        self._running: dict[Any, str] = {}
+        self._running: dict[Any, Work] = {}
 
     def nodes(self) -> list[Node]:
         """Return the cluster's nodes with what is free on each."""
@@ -51,25 +53,39 @@ class RayBackend:
         options: dict[str, Any] = {"name": f"step {work.step.name}"}
         if node is not None and len(node) == 56:  # a node that is up; others are still to come
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
-        self._running[step_task.options(**options).remote(work)] = work.step.name
+        self._running[step_task.options(**options).remote(work)] = work
 
     def ended(self, seconds: float) -> list[tuple[str, Done | Failure]]:
         """Return the attempts that ended, waiting at most so long for the first."""
         ready, _ = ray.wait(list(self._running), num_returns=1, timeout=seconds)
-        return [(self._running.pop(task), _result(task)) for task in ready]
+        return [(self._running.pop(task).step.name, _result(task)) for task in ready]
 
-    def stop(self) -> None:
-        """Interrupt all tasks, wait for them to release what they hold, then kill what is left."""
-        for task in self._running:
-            ray.cancel(task, force=False, recursive=True)
-        until = time.monotonic() + STOP_SECONDS
-        left = list(self._running)
-        while left and time.monotonic() < until:
-            _, left = ray.wait(left, num_returns=len(left), timeout=0.5)
-        for task in left:
-            log.warning("%s did not stop within %.0f s; killed", self._running[task], STOP_SECONDS)
+    def stop(self, *, save: bool) -> None:
+        """Interrupt all tasks, wait for them to release what they hold, then kill what is left.
+
+        With ``save``, those that can are first asked to save where they are, and given time to.
+        """
+        asked = [task for task, work in self._running.items() if save and work.ask_to_stop()]
+        _interrupt([task for task in self._running if task not in asked])
+        _interrupt(_left_after(SAVE_SECONDS, asked))
+        for task in _left_after(STOP_SECONDS, list(self._running)):
+            step = self._running[task].step.name
+            log.warning("%s did not stop within %.0f s; killed", step, STOP_SECONDS)
             ray.cancel(task, force=True)
         self._running.clear()
+
+
+def _interrupt(tasks: list[Any]) -> None:
+    for task in tasks:
+        ray.cancel(task, force=False, recursive=True)
+
+
+def _left_after(seconds: float, tasks: list[Any]) -> list[Any]:
+    """Wait until the tasks have ended, at most so long; return those that have not."""
+    until = time.monotonic() + seconds
+    while tasks and time.monotonic() < until:
+        _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=0.5)
+    return tasks
 
 
 def _result(task: Any) -> Done | Failure:

@@ -57,6 +57,8 @@ class Stage:
     ``headline`` names the statistics that the summary of a run shows.
     ``executes_code`` says that it runs crawled or generated programs: the interpreter's version
     then is part of its identity, and the plan checks that they can be contained.
+    ``saves_when_stopped`` says that it looks for `StepContext.stop_file`: a run that SIGTERM ends
+    gives it time to save.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Stage:
     modules: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
     executes_code: bool = False
+    saves_when_stopped: bool = False
     deterministic: bool = True
 
 
@@ -95,6 +98,7 @@ class StepContext:
     ``scratch`` outlives a killed attempt: whoever runs the same step again finds it as it was left.
     ``attempt`` and ``fingerprint`` name this execution, also after it was killed and resumed; the
     first characters of both together make a unique Ray Train run name.
+    ``stop_file`` appears when the step is to save where it is and raise `StoppedError`.
     """
 
     step: str
@@ -105,6 +109,7 @@ class StepContext:
     scratch: Path
     fingerprint: str = ""
     attempt: str = ""
+    stop_file: Path | None = None
 
     @property
     def metrics_file(self) -> Path:

@@ -18,4 +18,5 @@ STAGE = Stage(
     estimate="stages.training.estimate:estimate",
     modules=("stages.training", "cluster.deepspeed", "cluster.devices", "model"),
     headline=("tokens", "tokens_per_second", "validation_loss"),
+    saves_when_stopped=True,
 )

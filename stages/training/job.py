@@ -15,7 +15,7 @@ from stages.training.source import Source
 from stages.training.token_file import TokenFile
 
 RESULT = "result.json"
-"""What the workers leave in the scratch directory for the step's statistics."""
+"""What the workers leave in the scratch directory for the step's statistics, at the very end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +37,8 @@ class Job:
     scratch: Path
     """Where checkpoints to resume from lie; seen by all workers."""
     metrics_file: Path
+    stop_file: Path | None = None
+    """Appears when training is to save where it is and end."""
     weights: Path | None = None
     """Checkpoint in HF layout to start from; None starts from random weights."""
     optimizer: Path | None = None
@@ -44,6 +46,10 @@ class Job:
     `weights`."""
     keep_optimizer: bool = False
     """Leave the optimizer's state, as a universal checkpoint, beside the exported weights."""
+
+    def is_asked_to_stop(self) -> bool:
+        """Whether training is to end early."""
+        return self.stop_file is not None and self.stop_file.exists()
 
     def rows(self) -> Rows:
         """Return the packed rows of the training data, in order."""

@@ -45,6 +45,7 @@ class Meter:
 def train(job: Job, session: Session) -> None:
     """Train as `job` says, from the beginning or from the last checkpoint, and export the result.
 
+    When ``job.stop_file`` appears, it saves a checkpoint and returns without a result.
     Runs in every worker. Raises what DeepSpeed or a broken token file raises; a worker that is
     killed goes on from the last checkpoint when this is called again.
     """
@@ -55,6 +56,8 @@ def train(job: Job, session: Session) -> None:
     resumed_from = state.step
     validation = Validation(job, rows.order.sources)
     tokens, seconds = _steps(job, session, engine, state, rows, validation)
+    if state.step < job.settings.steps:
+        return
     losses = validation.run(engine)
     export(job, session, engine)
     cpu_seconds, wall = all_sum([time.process_time()])[0], time.perf_counter() - started
@@ -81,7 +84,10 @@ def train(job: Job, session: Session) -> None:
 def _steps(
     job: Job, session: Session, engine: Any, state: State, rows: Rows, validation: Validation
 ) -> tuple[int, float]:
-    """Make the remaining steps; return how many tokens of all workers they took, and seconds."""
+    """Make the remaining steps, or those until it is asked to stop.
+
+    Returns how many tokens of all workers they took, and seconds.
+    """
     placement, steps = job.placement, job.settings.steps
     meter, total, begun = Meter(), 0, time.perf_counter()
     engine.train()
@@ -91,15 +97,19 @@ def _steps(
         _step(job, engine, taken, rows, meter)
         state.step, state.block, state.row = state.step + 1, cursor.block, cursor.row
         total += sum(sum(row.lengths) for row in taken)
-        last = state.step == steps
+        last, stopped = state.step == steps, False
         if state.step % placement.log_every == 0 or last:
-            _log(job, state.step, _metrics(job, engine, state, meter))
+            metrics, stopped = _metrics(job, engine, state, meter)
+            _log(job, state.step, metrics)
             meter = Meter()
-        if placement.validate_every and state.step % placement.validate_every == 0 and not last:
+        validates = placement.validate_every and state.step % placement.validate_every == 0
+        if validates and not last and not stopped:
             _log(job, state.step, validation.run(engine))
             engine.train()
-        if state.step % placement.checkpoint_every == 0 or last:
+        if state.step % placement.checkpoint_every == 0 or last or stopped:
             save_state(job, session, engine, state)
+        if stopped:
+            break
     return total, time.perf_counter() - begun
 
 
@@ -125,14 +135,16 @@ def _step(job: Job, engine: Any, taken: list[Row], rows: Rows, meter: Meter) -> 
         meter.add(loss.detach() * weight, weight, len(batch.ids))
 
 
-def _metrics(job: Job, engine: Any, state: State, meter: Meter) -> dict[str, float]:
-    loss, weight, tokens = all_sum(meter.totals())
-    return {
+def _metrics(job: Job, engine: Any, state: State, meter: Meter) -> tuple[dict[str, float], bool]:
+    """Return the metrics, and whether any worker saw that training is to stop: all agree."""
+    loss, weight, tokens, asked = all_sum([*meter.totals(), float(job.is_asked_to_stop())])
+    metrics = {
         "loss": loss / max(weight, 1e-9),
         "learning_rate": job.schedule(state.step - 1),
         "grad_norm": float(engine.get_global_grad_norm()),
         "tokens_per_second": tokens / (time.perf_counter() - meter.since),
     }
+    return metrics, asked > 0
 
 
 def _log(job: Job, step: int, metrics: dict[str, float]) -> None:

@@ -116,6 +116,7 @@ def run_stage(
         output=context.output.resolve(),
         scratch=context.scratch.resolve(),
         metrics_file=context.metrics_file.resolve(),
+        stop_file=context.stop_file.resolve() if context.stop_file else None,
         weights=weights,
         optimizer=optimizer,
         keep_optimizer=keep_optimizer,

@@ -6,7 +6,8 @@ import logging
 import os
 from typing import Any
 
-from stages.training.job import Job
+from cluster.dag.errors import StoppedError
+from stages.training.job import RESULT, Job
 from stages.training.settings import bundles
 
 RUNS = "ray_train"
@@ -28,15 +29,21 @@ def run_job(job: Job) -> bool:
     Where Ray is initialised, lost workers are replaced, up to ``max_failures`` times, and training
     goes on from the last checkpoint. Without Ray, and for no workers, this process trains alone:
     it takes all rows of the global batch, so the result differs only by rounding.
+
+    Raises `StoppedError` when ``job.stop_file`` ended training early, after a checkpoint.
     """
     import ray
 
     job.scratch.mkdir(parents=True, exist_ok=True)
+    result = job.scratch / RESULT
+    result.unlink(missing_ok=True)
     with_ray = job.placement.workers > 0 and ray.is_initialized()
     if with_ray:
         _run_with_ray(job)
     else:
         _run_here(job)
+    if not result.exists():  # the workers ended well, but before the end
+        raise StoppedError(f"{job.name}: stopped after saving a checkpoint")
     return with_ray
 
 

@@ -1,4 +1,4 @@
-"""``kill -9`` of the driver or of a training worker, on the real pipeline: nothing is lost or torn.
+"""``kill -9`` or SIGTERM of the driver or a training worker, on the real pipeline: nothing is lost.
 
 Every test does to a store of its own what `whole` did without being disturbed, and compares.
 """
@@ -11,11 +11,13 @@ import random
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cluster.dag.metrics import read_metrics
+from cluster.dag.stopping import EXIT_CODE
 from tests.pipelines.program import SMALL, Program, wait_until_gone
 from tests.processes import title
 
@@ -109,6 +111,31 @@ def test_a_killed_training_goes_on_from_its_checkpoint(whole, training):
     assert losses(training) == losses(whole)
 
 
+def test_a_training_that_sigterm_stops_saves_a_checkpoint_first(whole, training):
+    training = replace(
+        training, arguments=(*training.arguments, "pretrain.placement.checkpoint_every=100000")
+    )
+    driver = training.start()
+    driver.wait_until(lambda: logged(training) >= 20)
+    assert not folders(training)
+    family = driver.family()
+    driver.process.send_signal(signal.SIGTERM)
+    assert driver.process.wait(timeout=60) == EXIT_CODE, driver.output()
+    assert "stopped after saving a checkpoint" in driver.output()
+    assert len(folders(training)) == 1
+    assert not list(training.store.glob("*/*/lease.json"))
+    assert not list(training.store.glob("pretrain/*/current"))
+    attempt = started_attempt(training)
+    wait_until_gone(family)
+    training.run()
+    record = training.records()["pretrain"]
+    assert record["statistics"]["resumed_from"] >= 20
+    assert record["attempt"] == attempt
+    assert training.left_processes() == []
+    assert_equal(training, whole)
+    assert losses(training) == losses(whole)
+
+
 @pytest.mark.long
 def test_a_killed_worker_is_replaced(whole, training):
     """The run is not disturbed: the workers go on from their last checkpoint."""
@@ -171,6 +198,12 @@ def folders(program: Program) -> set[str]:
 def checkpoints(program: Program) -> bool:
     """Whether a pre-training has a finished checkpoint: the next one has begun."""
     return len(folders(program)) > 1
+
+
+def logged(program: Program) -> int:
+    """The last step that a pre-training at work has logged."""
+    files = program.store.glob("pretrain/*/*.partial/metrics.jsonl")
+    return max((line["step"] for file in files for line in read_metrics(file)), default=0)
 
 
 def started_attempt(program: Program) -> str:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cluster.dag.errors import StoppedError
 from cluster.dag.metrics import read_metrics
 from cluster.devices import device
 from model.transformer import CWM
@@ -14,6 +15,7 @@ from stages.training.batch import build_batch
 from stages.training.loop import train
 from stages.training.packing import Cursor
 from stages.training.session import LocalSession
+from stages.training.worker import run_job
 from tests.stages.training.conftest import SMALL, TINY_SCHEDULE
 
 SETTINGS = PretrainSettings(steps=12, rows_per_step=2, schedule=TINY_SCHEDULE, **SMALL)
@@ -86,3 +88,17 @@ def test_only_the_last_checkpoints_are_kept(job):
     train(made, LocalSession(made.scratch / "checkpoints"))
     kept = sorted(path.name for path in (made.scratch / "checkpoints").iterdir())
     assert kept == ["step000000010", "step000000012"]
+
+
+def test_asked_to_stop_it_saves_ends_and_goes_on_to_the_same_bits(job, tmp_path):
+    straight, made = job(SETTINGS), job(SETTINGS, log_every=5, checkpoint_every=100)
+    train(straight, LocalSession(straight.scratch))
+    asked = replace(made, stop_file=tmp_path / "stop")
+    asked.stop_file.touch()
+    with pytest.raises(StoppedError, match="saving a checkpoint"):
+        run_job(asked)
+    assert [path.name for path in (made.scratch / "checkpoints").iterdir()] == ["step000000005"]
+    asked.stop_file.unlink()
+    run_job(asked)
+    weights = [load_file(done.output / "model.safetensors") for done in (straight, made)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
