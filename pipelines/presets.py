@@ -39,7 +39,7 @@ from stages.training.settings import (
 def tiny() -> Preset:
     """Ten minutes on two CPU cores. Sizes are those that learned most in equal wall time."""
     schedule = ScheduleSettings(
-        peak_learning_rate=1.5e-3, warmup_steps=150, horizon_tokens=2_048_000
+        peak_learning_rate=1.5e-3, warmup_steps=150, horizon_tokens=2_176_000
     )
     shape: dict[str, Any] = {"model": ModelSettings(), "context_length": 256, "row_tokens": 256}
     return full(
@@ -48,12 +48,10 @@ def tiny() -> Preset:
         Recipe(
             # the easiest level: harder programs are beyond a model of this size in these minutes
             trace=TraceSettings(program_levels=((0, 22_000),)),
-            # answers are a few tokens, traces many: three of the first for one of the second
-            tasks=TaskSettings(output_tasks=6_000, trace_tasks=2_000, fix_tasks=2_000),
             datasets=datasets(256),
             pretrain=PretrainSettings(steps=3_000, schedule=schedule, **shape),
-            midtrain=MidtrainSettings(steps=5_000, schedule=schedule, **shape),
-            sft=SftSettings(steps=2_000, **shape),
+            midtrain=MidtrainSettings(steps=5_500, schedule=schedule, **shape),
+            sft=SftSettings(steps=2_500, **shape),
             rl=RLSettings(
                 steps=60,
                 mix=(TaskShare(kind="fix", share=0.7), TaskShare(kind="output", share=0.3)),

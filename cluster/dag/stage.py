@@ -59,6 +59,7 @@ class Stage:
     then is part of its identity, and the plan checks that they can be contained.
     ``saves_when_stopped`` says that it looks for `StepContext.stop_file`: a run that SIGTERM ends
     gives it time to save.
+    ``deterministic`` promises the same content for the same identity, at a fixed number of workers.
     """
 
     name: str
