@@ -51,6 +51,10 @@ class ShardError(RuntimeError):
     """A checkpoint's shards cannot be used; says where they lie and what is missing."""
 
 
+LARGEST_BUCKET = 500_000_000
+"""Gradients reduced at once, in elements: DeepSpeed's default."""
+
+
 def zero3_config(
     *,
     learning_rate: float,
@@ -141,7 +145,10 @@ def initialize(
     """
     if leaves:
         set_z3_leaf_modules(model, list(leaves))
-    engine, *_ = deepspeed.initialize(model=model, config=dict(config))
+    size = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
+    # DeepSpeed's own bucket takes 2 GB of address space, also for a model of a few megabytes
+    zero = {**config["zero_optimization"], "reduce_bucket_size": min(LARGEST_BUCKET, size)}
+    engine, *_ = deepspeed.initialize(model=model, config={**config, "zero_optimization": zero})
     return engine
 
 
