@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +36,7 @@ class Sandbox:
     each call. ``read_only`` are further files and directories to show inside, at their own paths.
     ``limits`` hold for every call that brings none of its own.
     ``path`` are further entries for the server's ``sys.path``; they are shown inside as well.
+    ``environment`` are further variables of the server and its programs.
 
     Raises `SandboxUnavailable` where nothing can contain a program, `SandboxError` when the server
     does not start. The kernel ends the sandbox together with the thread that started it.
@@ -48,6 +49,7 @@ class Sandbox:
         read_only: Sequence[Path | str] = (),
         limits: Limits | None = None,
         path: Sequence[Path | str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.layer = require_layer()
         self.limits = limits or Limits()
@@ -57,6 +59,7 @@ class Sandbox:
         self._search = [str(_ROOT), *(str(Path(entry).resolve()) for entry in path)]
         shown = [Path(entry) for entry in (*read_only, *self._search[1:])]
         self._shown = [*interpreter_paths(), *package_paths(_ROOT), *shown]
+        self._environment = dict(environment or {})
         self._server: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
         self._calls = 0
@@ -120,12 +123,10 @@ class Sandbox:
     def _start(self) -> None:
         self.close()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the server
-        command = [
-            *bwrap_command(self._shown),
-            "--setenv",
-            "PYTHONPATH",
-            os.pathsep.join(self._search),
-        ]
+        command = bwrap_command(self._shown)
+        environment = {**self._environment, "PYTHONPATH": os.pathsep.join(self._search)}
+        for name, value in environment.items():
+            command += ["--setenv", name, value]
         self._server = subprocess.Popen(
             [*command, "--", sys.executable, "-P", "-s", "-B", "-m", "cluster.sandbox.server"],
             stdin=subprocess.PIPE,

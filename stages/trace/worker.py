@@ -12,13 +12,14 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from cluster.sandbox.framing import FramingError, read_frame, write_json
 from stages.trace.doctests import NotTraceable, trace_calls, trace_doctests
@@ -177,9 +178,14 @@ def _forked(work: Callable[[], list[Json]], payload: Mapping[str, Any]) -> list[
     return f"crash:{problem}, wait status {status}"
 
 
+def _refuse(*_arguments: object, **_options: object) -> NoReturn:
+    raise PermissionError("traced code starts no processes: nothing in it says when they end")
+
+
 def _in_fork(work: Callable[[], list[Json]], cpu_seconds: int, writer: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     time.sleep = lambda seconds: None  # who retries without a network need not wait between
+    subprocess.Popen.__init__ = _refuse  # type: ignore[method-assign]
     try:
         write_json(writer, work())
     except MemoryError:
