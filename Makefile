@@ -3,6 +3,7 @@ PYTHON ?= python3
 PRESET ?= tiny
 VENV   := .venv
 BIN    := $(VENV)/bin
+BENCHMARKS ?= $(filter-out __init__ measure,$(basename $(notdir $(wildcard benchmarks/*.py))))
 export OMP_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export RAY_USAGE_STATS_ENABLED ?= 0
@@ -39,7 +40,7 @@ format: $(VENV)/installed  ## format the code
 	$(BIN)/ruff format .
 
 bench: $(VENV)/installed  ## every performance claim, measured against its peer
-	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:  ## remove the virtual environment and the caches; runs/ is kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -1,6 +1,6 @@
 """One training worker against two, at equal wall time: which learns more at the tiny scale?
 
-    python benchmarks/tiny_workers.py --seconds 20
+    python -m benchmarks.tiny_workers --seconds 20
 
 Both train the tiny model on the same small programs with their values written out. First each
 arrangement is timed; then each makes as many steps as fit into the given seconds, with the whole

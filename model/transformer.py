@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -223,6 +224,19 @@ class CWM(nn.Module):
         hidden_TE = self.hidden(ids_T, packing)
         out: torch.Tensor = self.lm_head(hidden_TE, labels_T, weights_T, reduction, temperature)
         return out
+
+    @classmethod
+    def from_pretrained(cls, directory: Path | str, attention: Attention | None = None) -> CWM:
+        """Read a checkpoint in HF's layout; see `model.checkpoint.load_pretrained`."""
+        from model.checkpoint import load_pretrained  # which imports this module
+
+        return load_pretrained(directory, attention)
+
+    def save_pretrained(self, directory: Path | str) -> None:
+        """Write a checkpoint in HF's layout; see `model.checkpoint.save_pretrained`."""
+        from model.checkpoint import save_pretrained
+
+        save_pretrained(self, directory)
 
     def hidden(self, ids_T: torch.Tensor, packing: Packing) -> torch.Tensor:
         """Return what the head sees of a packed row, [T, E]."""
