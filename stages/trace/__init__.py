@@ -18,6 +18,8 @@ batches.py     what one sandbox is given at a time, and the second look at what 
 rows.py        rows, split, duplicates and the quota on exceptions
 counts.py      statistics and the rows of the dropped table
 run.py         the stage
+own_code.py    ``python -m stages.trace``: one's own function, in this process
+listing.py     and how it is shown
 """
 
 from cluster.dag.stage import Stage
