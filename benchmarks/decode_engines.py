@@ -1,0 +1,156 @@
+"""The decoders that `benchmarks.decode_throughput` compares, behind one call.
+
+Each decodes greedily, in fp32 on one thread, without stop ids, and tells the processor seconds of
+the process that did the work.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from benchmarks.vllm_child import ENVIRONMENT
+from model import CWM
+from model.generate import Generator
+
+Ids = list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """CPU seconds, and each prompt's new tokens."""
+
+    seconds: float
+    tokens: list[Ids]
+
+
+class Engine(Protocol):
+    """Anything that continues prompts."""
+
+    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
+        """Continue every prompt by ``new_tokens`` tokens."""
+
+
+def timed(decode: Callable[[], list[Ids]]) -> Decoded:
+    """Measure a decoder of this process."""
+    gc.collect()
+    started = time.process_time()
+    tokens = decode()
+    return Decoded(time.process_time() - started, tokens)
+
+
+class Ours:
+    """`model.generate.Generator`."""
+
+    def __init__(self, checkpoint: Path, length: int, lanes: int) -> None:
+        model = CWM.from_pretrained(checkpoint).eval()
+        self.generator = Generator(model, max_length=length, stop_ids=(), batch=lanes)
+
+    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
+        """Continue every prompt by ``new_tokens`` tokens."""
+
+        def run() -> list[Ids]:
+            found = self.generator.generate(prompts, max_new_tokens=new_tokens)
+            return [samples[0].tokens for samples in found]
+
+        return timed(run)
+
+
+class HF:
+    """``transformers``' ``generate``: static batches, shorter prompts padded on the left."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        from transformers import AutoModelForCausalLM
+
+        self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+        self.model.eval().generation_config.eos_token_id = None
+
+    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
+        """Continue every prompt by ``new_tokens`` tokens."""
+
+        def run() -> list[Ids]:
+            longest = max(map(len, prompts))
+            ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
+            mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
+            out = self.model.generate(
+                ids,
+                attention_mask=mask,
+                max_new_tokens=new_tokens,
+                do_sample=False,
+                pad_token_id=0,
+            )
+            tokens: list[Ids] = out[:, longest:].tolist()
+            return tokens
+
+        return timed(run)
+
+
+class VLLMError(RuntimeError):
+    """vLLM's process ended; says with what."""
+
+
+class VLLM:
+    """vLLM in a child process under its own interpreter; ``mode`` is "eager" or "compiled"."""
+
+    def __init__(self, python: Path, checkpoint: Path, mode: str, length: int, lanes: int) -> None:
+        arguments = [str(checkpoint), mode, str(length), str(lanes)]
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [str(python), "-m", "benchmarks.vllm_child", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env=os.environ | ENVIRONMENT,
+            cwd=Path(__file__).parents[1],
+        )
+
+    def ready(self) -> dict[str, Any]:
+        """Wait until the model is loaded, and compiled; return what was loaded."""
+        return self._answer()
+
+    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
+        """Continue every prompt by ``new_tokens`` tokens."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"prompts": prompts, "new_tokens": new_tokens}) + "\n")
+        self.process.stdin.flush()
+        return Decoded(**self._answer())
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.log.seek(0)
+            tail = "".join(self.log.readlines()[-15:])
+            raise VLLMError(f"vLLM ended with exit code {self.process.wait()}:\n{tail}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the process: its input is over."""
+        self.process.communicate()
+        self.log.close()
+
+
+def vllm_python(given: Path | None) -> Path | None:
+    """Return the interpreter that has vLLM, or say on stderr how to get one."""
+    python = given or Path(__file__).parents[1] / ".venv-vllm" / "bin" / "python"
+    if python.exists():
+        return python
+    print(
+        f"vLLM is left out: there is no {python}. `make vllm` builds its environment;"
+        " --vllm-python names another one.",
+        file=sys.stderr,
+    )
+    return None
