@@ -25,7 +25,7 @@ from torch.utils.checkpoint import checkpoint
 
 from model.attention import Attention, default_attention
 from model.config import CWMConfig
-from model.loss import token_losses, weighted_mean
+from model.loss import mean_loss, token_losses
 from model.packing import Packing
 from model.rope import Rope, rope_of, rotate
 
@@ -181,10 +181,9 @@ class Head(nn.Module):
         """Return logits [T, V] without labels, else the loss (see `CWM.forward`)."""
         if labels_T is None:
             return F.linear(hidden_TE, self.weight)
-        losses_T = token_losses(hidden_TE, self.weight, labels_T, temperature=temperature)
         if reduction == "none":
-            return losses_T
-        return weighted_mean(losses_T, labels_T, weights_T)
+            return token_losses(hidden_TE, self.weight, labels_T, temperature=temperature)
+        return mean_loss(hidden_TE, self.weight, labels_T, weights_T, temperature=temperature)
 
 
 class CWM(nn.Module):
