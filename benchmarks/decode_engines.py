@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,17 +103,18 @@ class VLLM:
     """vLLM in a child process under its own interpreter; ``mode`` is "eager" or "compiled"."""
 
     def __init__(self, python: Path, checkpoint: Path, mode: str, length: int, lanes: int) -> None:
+        self.log = checkpoint / f"vllm_{mode}.log"
         arguments = [str(checkpoint), mode, str(length), str(lanes)]
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            [str(python), "-m", "benchmarks.vllm_child", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            env=os.environ | ENVIRONMENT,
-            cwd=Path(__file__).parents[1],
-        )
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [str(python), "-m", "benchmarks.vllm_child", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | ENVIRONMENT,
+                cwd=Path(__file__).parents[1],
+            )
 
     def ready(self) -> dict[str, Any]:
         """Wait until the model is loaded, and compiled; return what was loaded."""
@@ -131,8 +131,7 @@ class VLLM:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            self.log.seek(0)
-            tail = "".join(self.log.readlines()[-15:])
+            tail = "\n".join(self.log.read_text().splitlines()[-15:])
             raise VLLMError(f"vLLM ended with exit code {self.process.wait()}:\n{tail}")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -140,7 +139,6 @@ class VLLM:
     def close(self) -> None:
         """End the process: its input is over."""
         self.process.communicate()
-        self.log.close()
 
 
 def vllm_python(given: Path | None) -> Path | None:

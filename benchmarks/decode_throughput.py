@@ -11,7 +11,6 @@ without computing log-probabilities, which ours always does. The engines take tu
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
