@@ -33,7 +33,10 @@ def inverse_frequencies(
 
 
 def rope_of(positions_T: torch.Tensor, config: CWMConfig, dtype: torch.dtype) -> Rope:
-    """Return cos and sin for tokens at ``positions_T``; once per forward, for all layers."""
+    """Return cos and sin for tokens at ``positions_T``; once per forward, for all layers.
+
+    The angles are computed in float32; ``dtype`` is the type of the result.
+    """
     frequencies = inverse_frequencies(
         config.rope_theta, config.head_dim, config.rope_scaling, positions_T.device
     )
@@ -54,7 +57,7 @@ class _Rotate(torch.autograd.Function):
         sin: torch.Tensor,
     ) -> torch.Tensor:
         context.save_for_backward(cos, sin)
-        return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+        return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin).to(x.dtype)
 
     @staticmethod
     def backward(
@@ -62,10 +65,13 @@ class _Rotate(torch.autograd.Function):
     ) -> tuple[torch.Tensor, None, None]:
         cos, sin = context.saved_tensors  # type: ignore[attr-defined]
         # a rotation's transpose is the rotation back
-        return torch.addcmul(grad * cos, grad.roll(grad.shape[-1] // 2, -1), -sin), None, None
+        back = torch.addcmul(grad * cos, grad.roll(grad.shape[-1] // 2, -1), -sin)
+        return back.to(grad.dtype), None, None
 
 
 def rotate(x_THD: torch.Tensor, rope: Rope) -> torch.Tensor:
-    """Return ``x_THD`` turned by each token's angles."""
+    """Return ``x_THD`` turned by each token's angles, in its own type (a half is turned in
+    float32).
+    """
     turned: torch.Tensor = _Rotate.apply(x_THD, *rope)
     return turned

@@ -28,9 +28,18 @@ from model.config import CWMConfig
 from model.loss import mean_loss, token_losses
 from model.packing import Packing
 from model.rope import Rope, rope_of, rotate
+from model.swiglu import swiglu
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """What a layer calls: (layer, q_THD, k_TKD, v_TKD) -> out_THD; over a packing or a cache."""
+
+
+class TokenIdError(ValueError):
+    """A token id is not a row of the embedding; names its position in the row and the id."""
+
+
+class RowError(ValueError):
+    """The tensors of a row do not have one number of tokens."""
 
 
 class Linear(nn.Module):
@@ -55,8 +64,23 @@ class Embedding(nn.Module):
         nn.init.normal_(self.weight, std=std)
 
     def forward(self, ids_T: torch.Tensor) -> torch.Tensor:
-        """Look up ``ids_T``."""
-        return F.embedding(ids_T, self.weight)
+        """Look up ``ids_T``; `TokenIdError` for an id outside the vocabulary.
+
+        On an accelerator nothing is checked here, where reading the ids back would stall it: CUDA
+        ends the process with a device-side assertion.
+        """
+        try:
+            return F.embedding(ids_T, self.weight)
+        except IndexError:
+            raise _outside(ids_T, len(self.weight)) from None
+
+
+def _outside(ids_T: torch.Tensor, vocabulary: int) -> TokenIdError:
+    at = int(((ids_T < 0) | (ids_T >= vocabulary)).nonzero()[0])
+    return TokenIdError(
+        f"token id {int(ids_T[at])} at position {at} of the row: the vocabulary has ids 0 to"
+        f" {vocabulary - 1}"
+    )
 
 
 class RMSNorm(nn.Module):
@@ -113,7 +137,7 @@ class MLP(nn.Module):
 
     def forward(self, x_TE: torch.Tensor) -> torch.Tensor:
         """Map [T, E] to [T, E]."""
-        out: torch.Tensor = self.down_proj(F.silu(self.gate_proj(x_TE)) * self.up_proj(x_TE))
+        out: torch.Tensor = self.down_proj(swiglu(self.gate_proj(x_TE), self.up_proj(x_TE)))
         return out
 
 
@@ -151,7 +175,7 @@ class Backbone(nn.Module):
     ) -> torch.Tensor:
         """Return the normed hidden states [T, E]."""
         x_TE = self.embed_tokens(ids_T)
-        rope = rope_of(positions_T, self.config, x_TE.dtype)
+        rope = rope_of(positions_T, self.config, torch.promote_types(x_TE.dtype, torch.float32))
         for block in self.layers:
             if self.recompute and torch.is_grad_enabled():
                 x_TE = checkpoint(block, x_TE, rope, attend, use_reentrant=False)
@@ -219,7 +243,13 @@ class CWM(nn.Module):
         document's end. ``reduction`` "mean" gives the scalar sum(w * nll) / sum(w) with
         ``weights_T`` (1 where absent), "none" gives nll [T]. ``temperature`` divides the logits of
         the loss.
+
+        Raises `RowError` where lengths differ, `TokenIdError` and `model.loss.LabelError` for what
+        is outside the vocabulary (unchecked on an accelerator).
         """
+        for name, given in (("labels_T", labels_T), ("weights_T", weights_T)):
+            if given is not None:
+                _check_length(name, given, packing)
         hidden_TE = self.hidden(ids_T, packing)
         out: torch.Tensor = self.lm_head(hidden_TE, labels_T, weights_T, reduction, temperature)
         return out
@@ -238,10 +268,19 @@ class CWM(nn.Module):
         save_pretrained(self, directory)
 
     def hidden(self, ids_T: torch.Tensor, packing: Packing) -> torch.Tensor:
-        """Return what the head sees of a packed row, [T, E]."""
+        """Return what the head sees of a packed row, [T, E]; errors as `forward`."""
+        _check_length("ids_T", ids_T, packing)
         attend = partial(_attend_packed, self.attention, self.config, packing)
         out: torch.Tensor = self.model(ids_T, packing.positions, attend)
         return out
+
+
+def _check_length(name: str, tensor: torch.Tensor, packing: Packing) -> None:
+    if tensor.shape != packing.positions.shape:
+        raise RowError(
+            f"{name} has shape {list(tensor.shape)}, but the packing is of a row of"
+            f" {packing.tokens} tokens: expected [{packing.tokens}]"
+        )
 
 
 def _attend_packed(
