@@ -1,23 +1,39 @@
 """Cross-entropy of a linear head without the full matrix of logits.
 
 Logits of 131,072 tokens over 128,256 words are 67 GB in float32. Here a chunk of tokens is held at
-a time, in the forward and again in the backward pass, and the result equals the plain computation.
+a time, tokens that are not scored cost nothing, and the result equals the plain computation.
 
-Shape suffixes: T tokens, E hidden width, V vocabulary, C tokens of a chunk.
+`mean_loss` knows in its forward pass what each token's loss will be multiplied by, so it makes the
+gradients there: three matrix products, as many as with all logits kept. `token_losses` does not,
+and computes each chunk's logits again in the backward pass.
+
+Why not ``F.linear_cross_entropy``: it has no weight per token except with reduction "none", which
+recomputes (1.4 times the time at 8,192 words); autocast passes it by; and with bfloat16 inputs its
+losses are bfloat16, too coarse for the ratios of RL. `benchmarks.loss_memory` measures both.
+
+Shape suffixes: T tokens, S scored tokens, C tokens of a chunk, E hidden width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 IGNORED = -100
 """The label of a token whose prediction is not scored."""
 
-_LOGITS_AT_ONCE = 1 << 22  # below this many logits the plain computation is faster
-_CHUNK = 512  # tokens
+CHUNK = 512
+"""Tokens whose logits are held at a time."""
+
+_LOGITS_AT_ONCE = 1 << 22  # below this many, keeping the logits beats computing them again
+
+
+class LabelError(ValueError):
+    """A label is neither a row of the head's weight nor `IGNORED`."""
 
 
 def token_losses(
@@ -28,38 +44,174 @@ def token_losses(
     temperature: float = 1.0,
     chunk: int | None = None,
 ) -> torch.Tensor:
-    """Return each token's negative log-likelihood [T] in float32 nats, 0 where the label is
-    `IGNORED`.
+    """Return each token's negative log-likelihood [T] in nats, 0 where the label is `IGNORED`;
+    float32 (float64 for float64 inputs).
 
     ``temperature`` divides the logits. ``chunk`` (tokens) forces the chunked computation; by
-    default it is used when the logits are many.
+    default it is used when the logits are many. `LabelError` for a label outside the vocabulary.
     """
-    if chunk is None and hidden_TE.shape[0] * weight_VE.shape[0] <= _LOGITS_AT_ONCE:
-        logits = F.linear(hidden_TE, weight_VE).float()
+    _check(labels_T, len(weight_VE))
+    if chunk is None and len(labels_T) * len(weight_VE) <= _LOGITS_AT_ONCE:
+        logits = F.linear(hidden_TE, weight_VE)
+        logits = logits.to(_wide(logits.dtype))
         if temperature != 1.0:
             logits = logits / temperature
         return F.cross_entropy(logits, labels_T, ignore_index=IGNORED, reduction="none")
-    losses: torch.Tensor = _ChunkedLosses.apply(
-        hidden_TE, weight_VE, labels_T, temperature, chunk or _CHUNK
-    )
+    head = _Head(temperature, chunk or CHUNK, _compute_dtype(hidden_TE))
+    losses: torch.Tensor = _TokenLosses.apply(hidden_TE, weight_VE, labels_T, head)
     return losses
 
 
-def weighted_mean(
-    losses_T: torch.Tensor, labels_T: torch.Tensor, weights_T: torch.Tensor | None
+def mean_loss(
+    hidden_TE: torch.Tensor,
+    weight_VE: torch.Tensor,
+    labels_T: torch.Tensor,
+    weights_T: torch.Tensor | None = None,
+    *,
+    temperature: float = 1.0,
+    chunk: int | None = None,
 ) -> torch.Tensor:
-    """Return the scalar sum(w * loss) / sum(w) over the scored tokens; 0 when none is."""
-    scored = (labels_T != IGNORED).to(losses_T.dtype)
-    weights = scored if weights_T is None else scored * weights_T
-    return (losses_T * weights).sum() / weights.sum().clamp(min=1e-9)
+    """Return the scalar sum(w * nll) / sum(w) over the scored tokens, 0 when none is.
+
+    ``weights_T`` (1 where absent) are constants: no gradient reaches them. The rest is as in
+    `token_losses`.
+    """
+    _check(labels_T, len(weight_VE))
+    scored_T = (labels_T != IGNORED).to(_wide(hidden_TE.dtype))
+    shares_T = scored_T if weights_T is None else scored_T * weights_T.detach()
+    shares_T = shares_T / shares_T.sum().clamp(min=1e-9)
+    head = _Head(temperature, chunk or CHUNK, _compute_dtype(hidden_TE))
+    training = torch.is_grad_enabled() and (hidden_TE.requires_grad or weight_VE.requires_grad)
+    loss: torch.Tensor = _MeanLoss.apply(hidden_TE, weight_VE, labels_T, shares_T, head, training)
+    return loss
 
 
-class _ChunkedLosses(torch.autograd.Function):
-    """Chunk by chunk forward; backward computes each chunk's logits again and uses the incoming
-    gradient.
+def _check(labels_T: torch.Tensor, vocabulary: int) -> None:
+    if labels_T.device.type != "cpu" or not len(labels_T):
+        return  # reading labels back would stall an accelerator, whose own check names the index
+    low, high = (int(x) for x in labels_T.aminmax())
+    if high >= vocabulary:
+        raise LabelError(f"label {high}: the vocabulary has {vocabulary} words")
+    if low < 0:
+        wrong = labels_T[(labels_T < 0) & (labels_T != IGNORED)]
+        if len(wrong):
+            raise LabelError(f"label {int(wrong[0])}: only {IGNORED} means that nothing is scored")
 
-    (Gradients computed already in the forward pass would miss factors that are applied to the loss
-    later.)
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """The type of losses and sums: float32 at least."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _compute_dtype(hidden_TE: torch.Tensor) -> torch.dtype:
+    """The type of matrix products: autocast's where it is on (it does not reach into a Function's
+    backward pass, so it is applied by hand)."""
+    device = hidden_TE.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return hidden_TE.dtype
+
+
+class _Head(NamedTuple):
+    """What the computation is told besides tensors."""
+
+    temperature: float
+    chunk: int  # tokens
+    dtype: torch.dtype  # of the matrix products
+
+
+class _Chunk(NamedTuple):
+    """Some scored tokens: their places in the row, their losses and unnormalised softmax."""
+
+    places_C: torch.Tensor
+    hidden_CE: torch.Tensor
+    labels_C1: torch.Tensor
+    exps_CV: torch.Tensor  # in a buffer that the next chunk uses again
+    sums_C1: torch.Tensor
+    losses_C: torch.Tensor
+
+
+def _chunks(
+    hidden_TE: torch.Tensor, weight_VE: torch.Tensor, labels_T: torch.Tensor, head: _Head
+) -> Iterator[_Chunk]:
+    """Go through the scored tokens; on an accelerator, finding them waits for it once."""
+    places_S = (labels_T != IGNORED).nonzero().squeeze(1)
+    shape = min(head.chunk, len(places_S)), len(weight_VE)
+    buffer = hidden_TE.new_empty(shape, dtype=_wide(head.dtype))
+    for places_C in places_S.split(head.chunk):
+        hidden_CE = hidden_TE.index_select(0, places_C).to(head.dtype)
+        logits_CV = buffer[: len(places_C)]
+        if buffer.dtype == head.dtype:
+            torch.mm(hidden_CE, weight_VE.T, out=logits_CV)
+        else:
+            logits_CV.copy_(torch.mm(hidden_CE, weight_VE.T))
+        if head.temperature != 1.0:
+            logits_CV /= head.temperature
+        labels_C1 = labels_T.index_select(0, places_C).unsqueeze(1)
+        logits_CV -= logits_CV.amax(1, keepdim=True)
+        true_C1 = logits_CV.gather(1, labels_C1)
+        exps_CV = logits_CV.exp_()
+        sums_C1 = exps_CV.sum(1, keepdim=True)
+        losses_C = (sums_C1.log() - true_C1).squeeze(1)
+        yield _Chunk(places_C, hidden_CE, labels_C1, exps_CV, sums_C1, losses_C)
+
+
+class _Gradients:
+    """Sums up the gradients of a head's input and weight, chunk by chunk."""
+
+    def __init__(self, hidden_TE: torch.Tensor, weight_VE: torch.Tensor, head: _Head) -> None:
+        self.hidden_TE = torch.zeros_like(hidden_TE)
+        self.weight_VE = torch.zeros_like(weight_VE, dtype=_wide(head.dtype))
+        self._head_VE, self._head = weight_VE, head
+
+    def add(self, chunk: _Chunk, grads_C: torch.Tensor) -> None:
+        """Add a chunk whose losses have the gradients ``grads_C``; overwrites its buffer."""
+        scale_C1 = (grads_C / self._head.temperature).unsqueeze(1)
+        grad_CV = chunk.exps_CV.mul_(scale_C1 / chunk.sums_C1)
+        grad_CV = grad_CV.scatter_add_(1, chunk.labels_C1, -scale_C1).to(self._head.dtype)
+        grad_CE = (grad_CV @ self._head_VE).to(self.hidden_TE.dtype)
+        self.hidden_TE.index_copy_(0, chunk.places_C, grad_CE)
+        if self.weight_VE.dtype == grad_CV.dtype:
+            self.weight_VE.addmm_(grad_CV.T, chunk.hidden_CE)
+        else:  # halves are summed in float32
+            self.weight_VE += grad_CV.T @ chunk.hidden_CE
+
+
+class _TokenLosses(torch.autograd.Function):
+    """The losses of single tokens; backward goes through the chunks again."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        hidden_TE: torch.Tensor,
+        weight_VE: torch.Tensor,
+        labels_T: torch.Tensor,
+        head: _Head,
+    ) -> torch.Tensor:
+        context.save_for_backward(hidden_TE, weight_VE, labels_T)
+        context.head = head
+        losses_T = hidden_TE.new_zeros(len(labels_T), dtype=_wide(head.dtype))
+        with torch.autocast(hidden_TE.device.type, enabled=False):
+            for chunk in _chunks(hidden_TE, weight_VE.to(head.dtype), labels_T, head):
+                losses_T.index_copy_(0, chunk.places_C, chunk.losses_C)
+        return losses_T
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(context: Any, grad_T: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden_TE, weight_VE, labels_T = context.saved_tensors
+        compute_VE = weight_VE.to(context.head.dtype)
+        gradients = _Gradients(hidden_TE, compute_VE, context.head)
+        with torch.autocast(hidden_TE.device.type, enabled=False):
+            for chunk in _chunks(hidden_TE, compute_VE, labels_T, context.head):
+                gradients.add(chunk, grad_T.index_select(0, chunk.places_C))
+        return gradients.hidden_TE, gradients.weight_VE.to(weight_VE.dtype), None, None
+
+
+class _MeanLoss(torch.autograd.Function):
+    """The sum of losses by given shares; forward makes the gradients too when ``training``.
+
+    A factor applied to the loss later reaches them in the backward pass.
     """
 
     @staticmethod
@@ -68,39 +220,25 @@ class _ChunkedLosses(torch.autograd.Function):
         hidden_TE: torch.Tensor,
         weight_VE: torch.Tensor,
         labels_T: torch.Tensor,
-        temperature: float,
-        chunk: int,
+        shares_T: torch.Tensor,
+        head: _Head,
+        training: bool,
     ) -> torch.Tensor:
-        losses, normalisers = [], []
-        for hidden_CE, labels_C in zip(hidden_TE.split(chunk), labels_T.split(chunk), strict=True):
-            logits_CV = F.linear(hidden_CE, weight_VE).float() / temperature
-            normaliser_C = logits_CV.logsumexp(-1)
-            true_C = logits_CV.gather(1, labels_C.clamp(min=0).unsqueeze(1)).squeeze(1)
-            losses.append((normaliser_C - true_C).masked_fill(labels_C == IGNORED, 0.0))
-            normalisers.append(normaliser_C)
-        context.save_for_backward(hidden_TE, weight_VE, labels_T, torch.cat(normalisers))
-        context.temperature, context.chunk = temperature, chunk
-        return torch.cat(losses)
+        compute_VE = weight_VE.to(head.dtype)
+        gradients = _Gradients(hidden_TE, compute_VE, head) if training else None
+        loss = shares_T.new_zeros(())
+        with torch.autocast(hidden_TE.device.type, enabled=False):
+            for chunk in _chunks(hidden_TE, compute_VE, labels_T, head):
+                shares_C = shares_T.index_select(0, chunk.places_C)
+                loss += shares_C.dot(chunk.losses_C)
+                if gradients is not None:
+                    gradients.add(chunk, shares_C)
+        if gradients is not None:
+            context.save_for_backward(gradients.hidden_TE, gradients.weight_VE.to(weight_VE.dtype))
+        return loss
 
     @staticmethod
-    def backward(
-        context: Any, grad_T: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:
-        hidden_TE, weight_VE, labels_T, normalisers_T = context.saved_tensors
-        scale_T = (grad_T / context.temperature).masked_fill(labels_T == IGNORED, 0.0)
-        grad_hidden_TE = torch.empty_like(hidden_TE)
-        grad_weight_VE = torch.zeros(weight_VE.shape, dtype=torch.float32, device=weight_VE.device)
-        for start in range(0, len(labels_T), context.chunk):
-            part = slice(start, start + context.chunk)
-            logits_CV = F.linear(hidden_TE[part], weight_VE).float() / context.temperature
-            grad_CV = (logits_CV - normalisers_T[part].unsqueeze(1)).exp_()
-            grad_CV.scatter_add_(
-                1,
-                labels_T[part].clamp(min=0).unsqueeze(1),
-                torch.full_like(grad_CV[:, :1], -1.0),
-            )
-            grad_CV *= scale_T[part].unsqueeze(1)
-            grad_CV = grad_CV.to(weight_VE.dtype)
-            grad_hidden_TE[part] = grad_CV @ weight_VE
-            grad_weight_VE += (grad_CV.T @ hidden_TE[part]).float()
-        return grad_hidden_TE, grad_weight_VE.to(weight_VE.dtype), None, None, None
+    @once_differentiable  # type: ignore[misc]
+    def backward(context: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad_hidden_TE, grad_weight_VE = context.saved_tensors
+        return grad_hidden_TE * grad, grad_weight_VE * grad, None, None, None, None

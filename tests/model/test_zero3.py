@@ -59,7 +59,7 @@ def compare(rendezvous):
         with deepspeed.zero.GatheredParameters([ours]):
             assert torch.equal(ours, true), name
     set_z3_leaf_modules(model, [Block])
-    loss._LOGITS_AT_ONCE, loss._CHUNK = 0, 16  # also the chunked head
+    loss._LOGITS_AT_ONCE, loss.CHUNK = 0, 16  # also the chunked head
     engine, *_ = deepspeed.initialize(model=model, config=CONFIGURATION)
     losses = []
     for step in range(4):
