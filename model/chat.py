@@ -3,6 +3,11 @@
 A message is ``<|start_header_id|>ROLE<|end_header_id|>``, two newlines, its body, ``<|eot_id|>``; a
 chat starts with ``<|begin_of_text|>``. A body is ordinary text, in which special tokens are never
 parsed, or a sequence of pieces for bodies that hold special tokens, such as a trace.
+
+An assistant reasons in one of two ways. In CWM's fine-tuning data the thoughts stand between two
+special tokens, the first of which is never trained on: a model reasons when the prompt starts it.
+The released model reasons in plain text: `system_prompt` asks for it, the generation prefix ends
+with ``<think>`` and a newline, and what follows ``</think>`` is the answer (`split_reasoning`).
 """
 
 from __future__ import annotations
@@ -12,10 +17,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from model.tokens import Piece, Special, Tokenizer
+from model.tokens import ALIASES, Piece, Special, Tokenizer
 
 ELISION = "[...]"
 """What stands for the part that `truncate` cut."""
+
+SYSTEM_PROMPT = "You are a helpful AI assistant."
+"""What a system prompt begins with unless it says who else the assistant is."""
+
+THINK_START, THINK_END = "<think>\n", "</think>"
+"""Reasoning in plain text; the generation prefix holds the start."""
+
+_REASONING = (
+    " You always reason before responding, using the following format:\n\n"
+    "<think>\nyour internal reasoning\n</think>\nyour external response"
+)
+_STRUCTURE = frozenset(
+    ["begin_of_text", "end_of_text", "start_header_id", "end_header_id", "eom_id", "eot_id"]
+)
+_THINKING = frozenset(["reasoning_thinking_start", "reasoning_thinking_end"])
 
 _ROLE = re.compile(r"system|user|assistant|tool: [A-Za-z_]+")
 _CALL = re.compile(r"<tool:\s([a-zA-Z_]+)>\n(.*?)\n</tool>", re.DOTALL)
@@ -31,7 +51,11 @@ class FormatError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``role`` is system, user, assistant or ``tool: NAME``."""
+    """One turn. ``role`` is system, user, assistant or ``tool: NAME``.
+
+    Raises `ChatError` on another role, on special tokens in ``body`` that make up the layout around
+    bodies, and on a reasoning block in what is not the assistant's.
+    """
 
     role: str
     body: str | tuple[Piece, ...]
@@ -39,6 +63,10 @@ class Message:
     def __post_init__(self) -> None:
         if not _ROLE.fullmatch(self.role):
             raise ChatError(f"role {self.role!r}; expected system, user, assistant or 'tool: NAME'")
+        refused = _STRUCTURE if self.role == "assistant" else _STRUCTURE | _THINKING
+        for piece in () if isinstance(self.body, str) else self.body:
+            if isinstance(piece, Special) and ALIASES.get(piece.name, piece.name) in refused:
+                raise ChatError(f"<|{piece.name}|> cannot stand in a body of role {self.role!r}")
 
     @property
     def pieces(self) -> list[Piece]:
@@ -57,6 +85,17 @@ class ToolCall:
     content: str
 
 
+def system_prompt(
+    *, reasoning: bool, description: str = SYSTEM_PROMPT, environment: str = ""
+) -> str:
+    """Return CWM's system prompt (PROMPTING_GUIDE.md and ``cwm/rl/envs/prompts.py`` of its code).
+
+    ``environment`` says what the assistant works in and which tools it has.
+    """
+    prompt = description + _REASONING if reasoning else description
+    return f"{prompt}\n\n# Environment\n\n{environment.strip()}" if environment else prompt
+
+
 def encode_header(role: str, tokenizer: Tokenizer) -> list[int]:
     """Encode what precedes a message's body."""
     start, end = Special("start_header_id"), Special("end_header_id")
@@ -70,12 +109,16 @@ def encode_message(message: Message, tokenizer: Tokenizer) -> tuple[list[int], l
 
 
 def encode_chat(
-    messages: Iterable[Message], tokenizer: Tokenizer, *, generation_prefix: bool = False
+    messages: Iterable[Message],
+    tokenizer: Tokenizer,
+    *,
+    generation_prefix: bool = False,
+    reasoning: bool = False,
 ) -> tuple[list[int], list[bool]]:
     """Encode a chat; the second list is True on what the assistant writes, ends of turn included.
 
-    The start of a reasoning block is never trained on: a model reasons when the prompt starts it.
-    ``generation_prefix`` appends the assistant's header, for the model to go on from.
+    The special token that starts a reasoning block is not trained on. ``generation_prefix`` appends
+    the assistant's header, for the model to go on from; with ``reasoning`` also `THINK_START`.
     """
     ids, loss = [tokenizer.special("bos")], [False]
     start_thinking = tokenizer.special("reasoning_thinking_start")
@@ -86,6 +129,7 @@ def encode_chat(
         loss += [False] * len(header) + [written and i != start_thinking for i in body]
     if generation_prefix:
         prefix = encode_header("assistant", tokenizer)
+        prefix += tokenizer.encode(THINK_START) if reasoning else []
         ids += prefix
         loss += [False] * len(prefix)
     return ids, loss
@@ -95,6 +139,17 @@ def decode_answer(ids: Sequence[int], tokenizer: Tokenizer) -> str:
     """Return the text that a model wrote as one message, up to its first stop token."""
     end = next((n for n, i in enumerate(ids) if i in tokenizer.stop_ids), len(ids))
     return tokenizer.decode(ids[:end])
+
+
+def split_reasoning(text: str) -> tuple[str, str]:
+    """Return (reasoning, answer) of what a model wrote after `THINK_START`.
+
+    Raises `FormatError` unless there is just one ``</think>``, as CWM's environments demand.
+    """
+    reasoning, _, answer = text.partition(THINK_END)
+    if (ends := text.count(THINK_END)) != 1:
+        raise FormatError(f"expected one {THINK_END} after the reasoning; found {ends}")
+    return reasoning.strip(), answer.strip()
 
 
 def render_tool_call(call: ToolCall) -> str:
@@ -123,14 +178,22 @@ def parse_tool_call(text: str) -> ToolCall:
 def truncate(
     text: str, tokenizer: Tokenizer, limit: int, *, cut: Literal["left", "right"] = "right"
 ) -> str:
-    """Return ``text`` shortened to about ``limit`` tokens, `ELISION` in place of what was cut.
+    """Return ``text`` shortened to at most ``limit`` tokens, `ELISION` in place of what was cut.
 
-    CWM cuts prompts on the left and tool results on the right.
+    CWM cuts prompts on the left and tool results on the right. At least `ELISION` is left.
     """
     ids = tokenizer.encode(text)
     if len(ids) <= limit:
         return text
-    kept = max(limit - len(tokenizer.encode(ELISION)), 0)
-    if cut == "right":
-        return tokenizer.decode(ids[:kept]).rstrip("\ufffd") + ELISION
-    return ELISION + tokenizer.decode(ids[len(ids) - kept :]).lstrip("\ufffd")
+    kept = limit - len(tokenizer.encode(ELISION))
+    while kept > 0:
+        if cut == "right":
+            shortened = tokenizer.decode(ids[:kept]).rstrip("\ufffd") + ELISION
+        else:
+            shortened = ELISION + tokenizer.decode(ids[-kept:]).lstrip("\ufffd")
+        # where it was cut, other tokens may be needed than before
+        surplus = len(tokenizer.encode(shortened)) - limit
+        if surplus <= 0:
+            return shortened
+        kept -= surplus
+    return ELISION

@@ -2,13 +2,19 @@
 
 A recorded `Frame` holds every local in full. A `Step` shows less: a value that its variable already
 had in the previous frame of the same scope is written ``".."``. `diff` goes from frames to steps,
-`resolve` back, both with a stack of scopes. A call frame and the first frame after a return into
-its caller show all locals in full; so does the first frame of an episode that starts in mid-trace.
+`resolve` back, both with a stack of scopes; `resolve` gives exactly what was recorded.
+
+All locals are shown in full by a call, by the first frame after a return into its caller, and by
+the first frame of an episode that starts in mid-trace. So the text alone says what every ``".."``
+stands for, whatever was called in between. A generator or coroutine needs nothing more: each resume
+is a call and each yield a return, which makes any order of resumes a well-nested sequence; what it
+kept over a yield is shown again when it goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +23,9 @@ EVENTS: tuple[Event, ...] = ("call", "line", "return", "exception")
 Locals = tuple[tuple[str, str], ...]
 
 UNCHANGED = ".."
+
+_LIKE_UNCHANGED = re.compile(r"<*\.\.>*")
+_BRACKETED = re.compile(r"<+\.\.>+")
 
 
 class TraceError(ValueError):
@@ -27,6 +36,7 @@ class TraceError(ValueError):
 class Frame:
     """One event as recorded: the row of `stages.tables.FRAME`.
 
+    ``source`` is the physical line, indented and ended by a newline as every line of a trace is.
     ``locals`` holds (name, repr) of every local, in full, None for returns and exceptions;
     ``value`` is the repr of what was returned or raised, None for calls and lines. ``line`` counts
     from 1 in the context.
@@ -97,7 +107,11 @@ class Step:
 
 
 class Scopes:
-    """The stack of scopes that gives ``".."`` its meaning; one object per sequence of frames."""
+    """The stack of scopes that gives ``".."`` its meaning; one object per sequence of frames.
+
+    A repr that is literally ``".."`` would read as "unchanged": it is shown as ``"<..>"``, and what
+    looks like that with one more pair of brackets.
+    """
 
     def __init__(self) -> None:
         self._stack: list[dict[str, str]] = []
@@ -111,11 +125,12 @@ class Scopes:
             return Step(frame.event, frame.source, value=frame.value)
         if frame.locals is None:
             raise TraceError(f"a {frame.event} frame at line {frame.line} has no locals")
-        # a repr that is literally ".." would read as "unchanged": it is shown in brackets
-        full = {name: "<..>" if v == UNCHANGED else v for name, v in frame.locals}
+        full = dict(frame.locals)
+        if len(full) != len(frame.locals):
+            raise TraceError(f"a {frame.event} frame at line {frame.line} names a local twice")
         base = self._base(frame.event)
         self._stack[-1] = full
-        shown = ((n, UNCHANGED if base.get(n) == v else v) for n, v in full.items())
+        shown = ((n, UNCHANGED if base.get(n) == v else _bracket(v)) for n, v in full.items())
         return Step(frame.event, frame.source, locals=tuple(shown))
 
     def resolve(self, step: Step) -> Step:
@@ -124,7 +139,7 @@ class Scopes:
             self._leave(step.event)
             return step
         base = self._base(step.event)
-        full = {n: base.get(n, v) if v == UNCHANGED else v for n, v in step.locals}
+        full = {n: base.get(n, v) if v == UNCHANGED else _unbracket(v) for n, v in step.locals}
         self._stack[-1] = full
         return Step(step.event, step.source, locals=tuple(full.items()))
 
@@ -140,24 +155,40 @@ class Scopes:
                 self._stack[-1] = {}  # the caller is shown in full again
 
 
-def leaves_scope(steps: Sequence[Frame | Step]) -> bool:
-    """Say whether the last step is the return out of the outermost scope seen."""
-    depth = 0
-    for step in steps:
-        if step.event == "call" or depth == 0:
-            depth += 1
-        if step.event == "return":
-            depth -= 1
-    return depth == 0 and bool(steps)
+def _bracket(value: str) -> str:
+    return f"<{value}>" if UNCHANGED in value and _LIKE_UNCHANGED.fullmatch(value) else value
+
+
+def _unbracket(value: str) -> str:
+    return value[1:-1] if UNCHANGED in value and _BRACKETED.fullmatch(value) else value
+
+
+def leaves_scope(steps: Iterable[Frame | Step]) -> bool:
+    """Say whether the last step, and none before it, leaves the scope of the first."""
+    depth, left = 0, False
+    for number, step in enumerate(steps):
+        if left:
+            return False
+        depth += step.event == "call" or number == 0
+        depth -= step.event == "return"
+        left = depth == 0
+    return left
 
 
 def diff(frames: Iterable[Frame]) -> list[Step]:
-    """Return the frames as the grammar shows them."""
+    """Return the frames as the grammar shows them.
+
+    Raises `TraceError` on a frame without the locals or the value that its event has.
+    """
     scopes = Scopes()
     return [scopes.diff(frame) for frame in frames]
 
 
 def resolve(steps: Iterable[Step]) -> list[Step]:
-    """Replace every ``".."`` by the value it stands for, with a stack of scopes."""
+    """Replace every ``".."`` by the value it stands for, with a stack of scopes.
+
+    What `diff` gave comes back as it was recorded. In what a model wrote, a ``".."`` may stand for
+    nothing: it stays.
+    """
     scopes = Scopes()
     return [scopes.resolve(step) for step in steps]

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from model.trace import UNCHANGED, Frame, Step
+from model.frames import UNCHANGED, Frame, Step
 
 
 @dataclass(frozen=True, slots=True)

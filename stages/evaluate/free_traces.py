@@ -8,17 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.trace import (
-    Frame,
-    Scopes,
-    Trace,
-    diff,
-    encode_step,
-    encode_steps,
-    entry_prompt,
-    final_value,
-    parse,
-)
+from model.frames import Frame, Scopes, Trace, diff
+from model.trace import encode_step, encode_steps, entry_prompt, final_value, parse
 from stages.evaluate.estimate import Observation
 from stages.evaluate.record import Example, Record
 from stages.evaluate.settings import EvaluateSettings

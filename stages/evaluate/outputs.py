@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from model.chat import decode_answer, encode_chat
-from model.trace import Frame, entry_prompt, final_value, mark_line, parse
+from model.frames import Frame
+from model.trace import entry_prompt, final_value, mark_line, parse
 from stages.evaluate.estimate import Estimate, Observation, ratio
 from stages.evaluate.free_traces import given_call
 from stages.evaluate.guesses import best_position, copied, majority

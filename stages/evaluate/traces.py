@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.trace import Scopes, Step, Trace, encode_context, encode_step
+from model.frames import Scopes, Step, Trace
+from model.trace import encode_context, encode_step
 from stages.evaluate.estimate import Estimate, Observation, ratio
 from stages.evaluate.frames import (
     FrameScore,

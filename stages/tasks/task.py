@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.chat import Message
-from model.trace import Frame, diff, step_pieces
+from model.frames import Frame, diff
+from model.trace import step_pieces
 
 TaskKind = Literal["output", "trace", "fix"]
 

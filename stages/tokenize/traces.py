@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from model.frames import Trace
 from model.tokens import Tokenizer
-from model.trace import Trace, encode_context
+from model.trace import encode_context
 from stages.tokenize.document import Document, Rendered, Row, weigh
 from stages.tokenize.episodes import Episode, cut
 from stages.tokenize.settings import TokenizeSettings

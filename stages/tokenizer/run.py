@@ -9,8 +9,9 @@ from pathlib import Path
 
 from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
+from model.frames import Trace, diff
 from model.tokens import Tokenizer, train_tokenizer
-from model.trace import Trace, diff, encode_context, encode_steps, render
+from model.trace import encode_context, encode_steps, render
 from stages.tables import read_table
 from stages.tokenizer.sample import sample_by_hash
 from stages.tokenizer.settings import TokenizerSettings

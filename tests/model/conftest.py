@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-import model.chat
-import model.tokens
-import model.trace
-from model.tokens import train_tokenizer
+from model import chat, frames
+from model.tokens import bpe, train_tokenizer
+from model.tokens import tokenizer as tokens
+from model.trace import grammar
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    code = [inspect.getsource(module) for module in (model.chat, model.tokens, model.trace)]
+    code = [inspect.getsource(module) for module in (chat, tokens, bpe, frames, grammar)]
     shown = [json.dumps({"a": str(n), "b": "..", "c": ".."}) for n in range(200)]
     return train_tokenizer(iter(code + shown), 600, "json_digits")

@@ -56,7 +56,7 @@ def test_an_episode_in_mid_trace_starts_in_full():
 
 def test_a_value_that_reads_like_unchanged_is_bracketed():
     assert shown([call(a=".."), line(a="..")]) == [{"a": "<..>"}, {"a": ".."}]
-    assert dict(resolve(diff([call(a=".."), line(a="..")]))[1].locals) == {"a": "<..>"}
+    assert dict(resolve(diff([call(a=".."), line(a="..")]))[1].locals) == {"a": ".."}
 
 
 def test_what_refers_to_nothing_stays_unresolved():

@@ -165,7 +165,7 @@ def sep(name):
         (["x"], "no-event"),
         ([sep("line_sep"), "{}"], "truncated"),
         ([sep("line_sep"), "{", sep("action_sep")], "locals-not-json"),
-        ([sep("line_sep"), '{"a": "1", "a": "2"}', sep("action_sep")], "locals-not-json"),
+        ([sep("line_sep"), '{"a": "1", "a": "2"}', sep("action_sep")], "locals-name-twice"),
         ([sep("line_sep"), '{"a": 1}', sep("action_sep")], "locals-not-strings"),
         ([sep("line_sep"), "[]", sep("action_sep")], "locals-not-strings"),
         ([sep("line_sep"), "{}", sep("arg_sep")], "no-action"),

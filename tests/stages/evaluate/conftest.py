@@ -8,8 +8,9 @@ import torch
 from cluster.dag.stage import Input
 from model import CWM
 from model.checkpoint import save_pretrained
+from model.frames import Trace
 from model.tokens import train_tokenizer
-from model.trace import Trace, render
+from model.trace import render
 from stages.tasks.task import Task, write_tasks
 from tests.model.tiny import CONFIG
 from tests.stages.rows import program_row, write_corpus, write_traces

@@ -1,6 +1,7 @@
 """Scoring of frames on a small trace whose right answers can be read off."""
 
-from model.trace import Frame, Scopes, Step, encode_step
+from model.frames import Frame, Scopes, Step
+from model.trace import encode_step
 from stages.evaluate.frames import Separators, changed_states, score_step, straight_on
 
 CALL = Frame("call", "def f(a):\n", locals=(("a", "1"),))

@@ -4,11 +4,10 @@ import inspect
 
 import pytest
 
-import model.frames
-import model.trace
 from cluster.dag.stage import Input, StepContext
+from model import frames
 from model.tokens import train_tokenizer
-from model.trace import render
+from model.trace import grammar, parser, render
 from stages.tokenize.run import run
 from stages.tokenize.settings import TokenizeSettings
 from tests.model.recording import record
@@ -19,7 +18,7 @@ from tests.stages.rows import PROGRAM
 def tokenizer():
     traces = [record(PROGRAM.format(a=a, b=a + 3, step=1)) for a in range(9)]
     shown = [piece for t in traces for piece in render(t) if isinstance(piece, str)]
-    code = [inspect.getsource(module) for module in (model.frames, model.trace)]
+    code = [inspect.getsource(module) for module in (frames, grammar, parser)]
     return train_tokenizer(iter(code + shown), 500, "json_digits")
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from cluster.dag.metrics import read_statistics
-from model.trace import diff, parse, unmark
+from model.frames import diff
+from model.trace import parse, unmark
 from stages.tasks.task import Task, write_tasks
 from stages.training.token_file import TokenFile
 from tests.model.recording import record

@@ -2,8 +2,8 @@
 
 import pytest
 
-from model.frames import Step, resolve
-from model.trace import diff, encode_steps, parse
+from model.frames import Step, diff, resolve
+from model.trace import encode_steps, parse
 from stages.tokenize.episodes import cut
 from tests.model.recording import record
 from tests.stages.rows import PROGRAM

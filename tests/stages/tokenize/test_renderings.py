@@ -2,7 +2,8 @@
 
 import pytest
 
-from model.trace import MARK, Trace, encode, parse
+from model.frames import Trace
+from model.trace import MARK, encode, parse
 from stages.tokenize.asserts import prompt_pieces, render_asserts
 from stages.tokenize.code import render_code
 from stages.tokenize.settings import TokenizeSettings

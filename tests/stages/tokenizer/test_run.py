@@ -4,19 +4,17 @@ import inspect
 
 import pytest
 
-import model.chat
-import model.frames
-import model.tokens
-import model.trace
 from cluster.dag.metrics import read_statistics
 from cluster.dag.stage import Input, StepContext
-from model.tokens import Tokenizer
+from model import chat, frames
+from model.tokens import Tokenizer, bpe, tokenizer
+from model.trace import grammar, parser
 from stages.kinds import check_tokenizer, digest_tokenizer
 from stages.tokenizer.run import EmptyCorpusError, RoundTripError, measure_code, run
 from stages.tokenizer.settings import TokenizerSettings
 from tests.stages.rows import program_row, write_corpus, write_traces
 
-CODE = [inspect.getsource(m) for m in (model.frames, model.trace, model.tokens, model.chat)]
+CODE = [inspect.getsource(m) for m in (frames, grammar, parser, tokenizer, bpe, chat)]
 
 
 @pytest.fixture
