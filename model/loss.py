@@ -121,14 +121,14 @@ class _Head(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """Some scored tokens: their places in the row, their losses and unnormalised softmax."""
+    """C scored tokens: their places in the row, their losses and unnormalised softmax."""
 
-    places_C: torch.Tensor
-    hidden_CE: torch.Tensor
-    labels_C1: torch.Tensor
-    exps_CV: torch.Tensor  # in a buffer that the next chunk uses again
-    sums_C1: torch.Tensor
-    losses_C: torch.Tensor
+    places: torch.Tensor  # [C]
+    hidden: torch.Tensor  # [C, E]
+    labels: torch.Tensor  # [C, 1]
+    exps: torch.Tensor  # [C, V], in a buffer that the next chunk uses again
+    sums: torch.Tensor  # [C, 1]
+    losses: torch.Tensor  # [C]
 
 
 def _chunks(
@@ -167,14 +167,14 @@ class _Gradients:
     def add(self, chunk: _Chunk, grads_C: torch.Tensor) -> None:
         """Add a chunk whose losses have the gradients ``grads_C``; overwrites its buffer."""
         scale_C1 = (grads_C / self._head.temperature).unsqueeze(1)
-        grad_CV = chunk.exps_CV.mul_(scale_C1 / chunk.sums_C1)
-        grad_CV = grad_CV.scatter_add_(1, chunk.labels_C1, -scale_C1).to(self._head.dtype)
+        grad_CV = chunk.exps.mul_(scale_C1 / chunk.sums)
+        grad_CV = grad_CV.scatter_add_(1, chunk.labels, -scale_C1).to(self._head.dtype)
         grad_CE = (grad_CV @ self._head_VE).to(self.hidden_TE.dtype)
-        self.hidden_TE.index_copy_(0, chunk.places_C, grad_CE)
+        self.hidden_TE.index_copy_(0, chunk.places, grad_CE)
         if self.weight_VE.dtype == grad_CV.dtype:
-            self.weight_VE.addmm_(grad_CV.T, chunk.hidden_CE)
+            self.weight_VE.addmm_(grad_CV.T, chunk.hidden)
         else:  # halves are summed in float32
-            self.weight_VE += grad_CV.T @ chunk.hidden_CE
+            self.weight_VE += grad_CV.T @ chunk.hidden
 
 
 class _TokenLosses(torch.autograd.Function):
@@ -193,18 +193,18 @@ class _TokenLosses(torch.autograd.Function):
         losses_T = hidden_TE.new_zeros(len(labels_T), dtype=_wide(head.dtype))
         with torch.autocast(hidden_TE.device.type, enabled=False):
             for chunk in _chunks(hidden_TE, weight_VE.to(head.dtype), labels_T, head):
-                losses_T.index_copy_(0, chunk.places_C, chunk.losses_C)
+                losses_T.index_copy_(0, chunk.places, chunk.losses)
         return losses_T
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
+    @once_differentiable
     def backward(context: Any, grad_T: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden_TE, weight_VE, labels_T = context.saved_tensors
         compute_VE = weight_VE.to(context.head.dtype)
         gradients = _Gradients(hidden_TE, compute_VE, context.head)
         with torch.autocast(hidden_TE.device.type, enabled=False):
             for chunk in _chunks(hidden_TE, compute_VE, labels_T, context.head):
-                gradients.add(chunk, grad_T.index_select(0, chunk.places_C))
+                gradients.add(chunk, grad_T.index_select(0, chunk.places))
         return gradients.hidden_TE, gradients.weight_VE.to(weight_VE.dtype), None, None
 
 
@@ -229,8 +229,8 @@ class _MeanLoss(torch.autograd.Function):
         loss = shares_T.new_zeros(())
         with torch.autocast(hidden_TE.device.type, enabled=False):
             for chunk in _chunks(hidden_TE, compute_VE, labels_T, head):
-                shares_C = shares_T.index_select(0, chunk.places_C)
-                loss += shares_C.dot(chunk.losses_C)
+                shares_C = shares_T.index_select(0, chunk.places)
+                loss += shares_C.dot(chunk.losses)
                 if gradients is not None:
                     gradients.add(chunk, shares_C)
         if gradients is not None:
@@ -238,7 +238,7 @@ class _MeanLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
+    @once_differentiable
     def backward(context: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         grad_hidden_TE, grad_weight_VE = context.saved_tensors
         return grad_hidden_TE * grad, grad_weight_VE * grad, None, None, None, None
