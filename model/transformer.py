@@ -42,13 +42,18 @@ class RowError(ValueError):
     """The tensors of a row do not have one number of tokens."""
 
 
+def _draw(weight: nn.Parameter, std: float) -> None:
+    if not weight.is_meta:  # there, it would only import sympy: a second and 70 MB
+        nn.init.normal_(weight, std=std)
+
+
 class Linear(nn.Module):
     """A matrix product without bias; ``weight`` is [outputs, inputs]."""
 
     def __init__(self, inputs: int, outputs: int, std: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
-        nn.init.normal_(self.weight, std=std)
+        _draw(self.weight, std)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map [..., inputs] to [..., outputs]."""
@@ -61,7 +66,7 @@ class Embedding(nn.Module):
     def __init__(self, vocabulary: int, width: int, std: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocabulary, width))
-        nn.init.normal_(self.weight, std=std)
+        _draw(self.weight, std)
 
     def forward(self, ids_T: torch.Tensor) -> torch.Tensor:
         """Look up ``ids_T``; `TokenIdError` for an id outside the vocabulary.
@@ -192,7 +197,7 @@ class Head(nn.Module):
         super().__init__()
         shape = (config.vocab_size, config.hidden_size)
         self.weight = nn.Parameter(torch.empty(shape))
-        nn.init.normal_(self.weight, std=config.initializer_range)
+        _draw(self.weight, config.initializer_range)
 
     def forward(
         self,
