@@ -1,55 +1,71 @@
 """Batched decoding with a key-value cache: many prompts, each sampled several times, in a few dozen
 lanes.
 
-Ragged prompts are read as one packed row; a lane whose sample is finished is given to the next
-prompt. A sample depends on (seed, call, prompt's place, sample's place) only, not on which lanes
-ran beside it (up to rounding). Weights are read at every call, so they may be replaced in place
-between calls.
+Ragged prompts are read as packed rows; a lane whose sample is finished is given to the next prompt
+(continuous batching). A sample depends on (seed, call, prompt's place, sample's place) only, not on
+which lanes ran beside it (up to rounding). Weights are read where they are, so they may be replaced
+in place between calls, or by ``refresh`` between two steps, in the middle of a sample (PipelineRL,
+arXiv 2509.19128; the keys and values of the tokens before stay as they were computed).
 
-Shape suffixes: B lanes, T tokens, E hidden width, V vocabulary.
+The forward is that of `model.decoding`, the choice of a token that of `model.sampling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from model.cache import Cache, Prefill, Step
+from model.decoding import Decoder
+from model.guide import Guidance, Guide
 from model.packing import Packing
+from model.sampling import draw
 from model.transformer import CWM
+
+_ROW_TOKENS = 8192  # of prompts that are read at once; bounds memory (a longer prompt goes alone)
 
 
 class PromptError(ValueError):
-    """A prompt cannot be continued: it is empty, or already as long as ``max_length``."""
+    """A prompt cannot be continued: it is empty, as long as ``max_length``, or has a token id
+    outside the vocabulary."""
 
 
 @dataclass(slots=True)
 class Sample:
-    """A continuation: its tokens (with the stop token, if one came) and the sampler's own
-    log-probabilities.
+    """A continuation: its tokens (with the stop token, if one came) and what is known of each.
 
-    ``logprobs`` (nats) are after temperature and before top-p; for greedy decoding they are at
-    temperature 1. ``finished``: a stop token came, rather than a limit.
+    ``logprobs`` (nats) are the sampler's own: after temperature and before top-p; for greedy
+    decoding they are at temperature 1. A ``forced`` token, which a guide wrote, has the one that
+    the sampler gave it; where a guide's mask ruled tokens out, the rest is renormalised.
+    ``versions``: of the weights that each token was chosen with (0 without ``refresh``).
+    ``finished``: a stop token came, rather than a limit.
     """
 
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    forced: list[bool] = field(default_factory=list)
     finished: bool = False
 
 
 @dataclass(slots=True)
 class _Request:
     prompt: list[int]
-    place: tuple[int, int]  # prompt, sample
     limit: int  # new tokens
+    guidance: Guidance | None
+    uniforms: list[float]  # in [0, 1), one per new token; none for greedy decoding
     sample: Sample = field(default_factory=Sample)
 
 
 class Generator:
-    """Decodes with ``model``; ``max_length`` bounds prompt + continuation, ``batch`` the lanes."""
+    """Decodes with ``model``; ``max_length`` bounds prompt + continuation, ``batch`` the lanes.
+
+    ``refresh`` is called before prompts are read and before every step; it may replace the weights
+    in place, and returns their version.
+    """
 
     def __init__(
         self,
@@ -59,12 +75,14 @@ class Generator:
         stop_ids: Sequence[int],
         batch: int = 64,
         seed: int = 0,
+        refresh: Callable[[], int] | None = None,
     ) -> None:
         self.model = model
         self.max_length = max_length
         self.stop_ids = tuple(stop_ids)
         self.batch = batch
         self.seed = seed
+        self.refresh = refresh or (lambda: 0)
         self.calls = 0  # part of each sample's randomness: equal calls one after the other differ
 
     def generate(
@@ -76,36 +94,57 @@ class Generator:
         top_p: float = 1.0,
         samples: int = 1,
         stop_ids: Sequence[int] | None = None,
+        guides: Sequence[Guide | None] | None = None,
     ) -> list[list[Sample]]:
         """Return ``samples`` continuations of each prompt, in order; ``temperature`` 0 is greedy.
 
-        Raises `PromptError` for a prompt that is empty or leaves no room.
+        ``guides``: one per prompt, or None where the model is free. Raises `PromptError` for a
+        prompt that is empty, leaves no room or is not of the vocabulary, `GuideError` for a guide
+        that asks for the impossible, and `ValueError` for other than one guide per prompt.
         """
+        if guides is not None and len(guides) != len(prompts):
+            raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
         requests = []
         for i, prompt in enumerate(prompts):
-            if not 0 < len(prompt) < self.max_length:
-                raise PromptError(
-                    f"prompt {i} has {len(prompt)} tokens; allowed: 1 to {self.max_length - 1}"
-                )
+            self._check(i, prompt)
             limit = min(max_new_tokens, self.max_length - len(prompt))
-            requests += [_Request(prompt, (i, j), limit) for j in range(samples)]
+            guide = None if guides is None else guides[i]
+            for j in range(samples):
+                uniforms = self._uniforms(i, j, limit) if temperature > 0 else []
+                requests.append(_Request(prompt, limit, self._guidance(guide, i, j), uniforms))
         stops = self.stop_ids if stop_ids is None else tuple(stop_ids)
-        uniforms = self._uniforms(requests) if temperature > 0 else None
         self.calls += 1
         with torch.inference_mode():
-            _Decoding(self, requests, stops, temperature, top_p, uniforms).run()
+            _Decoding(self, requests, frozenset(stops), temperature, top_p).run()
         return [
             [r.sample for r in requests[i * samples : (i + 1) * samples]]
             for i in range(len(prompts))
         ]
 
-    def _uniforms(self, requests: list[_Request]) -> list[torch.Tensor]:
-        """One uniform number per request and step, from a stream of the request's own."""
-        streams = (np.random.Philox([self.seed, self.calls, *r.place]) for r in requests)
-        return [
-            torch.from_numpy(np.random.Generator(stream).random(request.limit, dtype=np.float32))
-            for stream, request in zip(streams, requests, strict=True)
-        ]
+    def _check(self, place: int, prompt: list[int]) -> None:
+        if not 0 < len(prompt) < self.max_length:
+            raise PromptError(
+                f"prompt {place} has {len(prompt)} tokens; allowed: 1 to {self.max_length - 1}"
+            )
+        vocabulary = self.model.config.vocab_size
+        if min(prompt) < 0 or max(prompt) >= vocabulary:
+            at = next(i for i, token in enumerate(prompt) if not 0 <= token < vocabulary)
+            raise PromptError(
+                f"prompt {place} has the token id {prompt[at]} at position {at};"
+                f" allowed: 0 to {vocabulary - 1}"
+            )
+
+    def _guidance(self, guide: Guide | None, place: int, sample: int) -> Guidance | None:
+        if guide is None:
+            return None
+        name = f"sample {sample} of prompt {place}"
+        return Guidance(guide, self.model.config.vocab_size, name)
+
+    def _uniforms(self, place: int, sample: int, count: int) -> list[float]:
+        """Return one uniform number per new token, from a stream of the sample's own."""
+        stream = np.random.Generator(np.random.Philox([self.seed, self.calls, place, sample]))
+        drawn: list[float] = stream.random(count, dtype=np.float32).tolist()
+        return drawn
 
 
 class _Decoding:
@@ -115,133 +154,128 @@ class _Decoding:
         self,
         generator: Generator,
         requests: list[_Request],
-        stops: tuple[int, ...],
+        stops: frozenset[int],
         temperature: float,
         top_p: float,
-        uniforms: list[torch.Tensor] | None,
     ) -> None:
-        self.model = generator.model
-        self.requests, self.stops = requests, frozenset(stops)
-        self.temperature, self.top_p, self.uniforms = temperature, top_p, uniforms
-        self.weight = self.model.lm_head.weight
+        self.refresh, self.attention = generator.refresh, generator.model.attention
+        self.stops, self.temperature, self.top_p = stops, temperature, top_p
+        self.waiting = requests[::-1]  # the next one is the last
         lanes = min(generator.batch, len(requests))
         longest = max((len(r.prompt) + r.limit for r in requests), default=1)
-        device = self.weight.device
-        self.cache = Cache(self.model.config, lanes, longest, device, self.weight.dtype)
-        self.next = 0  # the first request that has no lane yet
-        self.lane: list[int | None] = [None] * lanes  # the request in each lane
+        self.decoder = Decoder(generator.model, longest)
+        weight = self.decoder.head
+        self.device = weight.device
+        self.cache = Cache(self.decoder.config, lanes, longest, self.device, weight.dtype)
+        self.lane: list[_Request | None] = [None] * lanes
         self.tokens = [0] * lanes  # each lane's last token, not yet in the cache
         self.positions = [0] * lanes  # where that token stands
 
+    @property
+    def active(self) -> list[int]:
+        """The lanes that have a request."""
+        return [i for i, request in enumerate(self.lane) if request is not None]
+
     def run(self) -> None:
         """Decode until every request is finished."""
-        while True:
+        while self.waiting or self.active:
             self._refill()
-            active = [i for i, request in enumerate(self.lane) if request is not None]
+            active = self.active
             if not active:
-                if self.next == len(self.requests):
-                    return
                 continue  # all that were just read were finished by their first token
-            if self.next == len(self.requests) and len(active) * 2 <= len(self.lane):
+            if not self.waiting and len(active) * 2 <= len(self.lane):
                 self._shrink(active)
             self._step()
 
     def _refill(self) -> None:
         """Give free lanes to waiting requests, once an eighth of the lanes is free."""
         free = [i for i, request in enumerate(self.lane) if request is None]
-        waiting = len(self.requests) - self.next
-        if not waiting or len(free) < min(waiting, max(1, len(self.lane) // 8)):
+        if not free or len(free) < min(len(self.waiting), max(1, len(self.lane) // 8)):
             return
         prompts: list[list[int]] = []
-        lanes: list[list[int]] = []
-        for lane in free[:waiting]:
-            request = self.requests[self.next]
+        lanes: list[list[int]] = []  # of each prompt: one per sample
+        for lane in free[: len(self.waiting)]:
+            request = self.waiting.pop()
+            self.lane[lane] = request
             if not prompts or prompts[-1] is not request.prompt:
                 prompts.append(request.prompt)
                 lanes.append([])
             lanes[-1].append(lane)
-            self.lane[lane] = self.next
-            self.next += 1
-        self._prefill(prompts, lanes)
+        for part in _rows(prompts):
+            self._prefill(prompts[part], lanes[part])
 
     def _prefill(self, prompts: list[list[int]], lanes: list[list[int]]) -> None:
-        device = self.weight.device
-        packing = Packing.of([len(p) for p in prompts], device)
-        ids_T = torch.tensor([token for p in prompts for token in p], device=device)
-        attend = Prefill(self.cache, self.model.attention, packing, lanes)
-        hidden_TE = self.model.model(ids_T, packing.positions, attend)
+        version = self.refresh()
+        packing = Packing.of([len(p) for p in prompts], self.device)
+        ids_T = torch.tensor([token for p in prompts for token in p], device=self.device)
+        attend = Prefill(self.cache, self.attention, packing, lanes)
+        hidden_TE = self.decoder.hidden(ids_T, packing.positions, attend)
         ends = packing.cu_seqlens[1:].long() - 1
-        copies = torch.tensor([len(targets) for targets in lanes], device=device)
-        logits_BV = self.model.lm_head(hidden_TE[ends]).repeat_interleave(copies, 0)
-        self._choose(logits_BV, [lane for targets in lanes for lane in targets])
+        copies = torch.tensor([len(targets) for targets in lanes], device=self.device)
+        logits_BV = self.decoder.logits(hidden_TE[ends]).repeat_interleave(copies, 0)
+        self._choose(logits_BV, [lane for targets in lanes for lane in targets], version)
 
     def _step(self) -> None:
-        device = self.weight.device
-        positions_B = torch.tensor(self.positions, device=device)
-        step = Step(self.cache, positions_B, max(self.positions))
-        ids_B = torch.tensor(self.tokens, device=device)
-        hidden_BE = self.model.model(ids_B, positions_B, step)
-        logits_BV = self.model.lm_head(hidden_BE)
-        active = [i for i, request in enumerate(self.lane) if request is not None]
+        version = self.refresh()
+        step = Step(self.cache, self.positions)
+        ids_B = torch.tensor(self.tokens, device=self.device)
+        hidden_BE = self.decoder.hidden(ids_B, step.positions_B, step)
+        active = self.active
         if len(active) < len(self.lane):
-            logits_BV = logits_BV[torch.tensor(active, device=device)]
-        self._choose(logits_BV, active)
+            hidden_BE = hidden_BE[torch.tensor(active, device=self.device)]
+        self._choose(self.decoder.logits(hidden_BE), active, version)
 
-    def _choose(self, logits_BV: torch.Tensor, lanes: list[int]) -> None:
-        """Draw the next token of each of ``lanes``, file it, free the finished lanes."""
-        chosen, logprobs = self._draw(logits_BV, lanes)
-        for lane, token, logprob in zip(lanes, chosen, logprobs, strict=True):
-            index = self.lane[lane]
-            assert index is not None
-            request = self.requests[index]
-            sample = request.sample
+    def _choose(self, logits_BV: torch.Tensor, lanes: list[int], version: int) -> None:
+        """Choose the next token of each of ``lanes``, file it, free the finished lanes."""
+        requests = [request for lane in lanes if (request := self.lane[lane]) is not None]
+        told = {
+            row: request.guidance.next(request.sample.tokens)
+            for row, request in enumerate(requests)
+            if request.guidance is not None
+        }
+        forced = {row: next for row, next in told.items() if isinstance(next, int)}
+        chosen = draw(
+            logits_BV,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            uniforms=[r.uniforms[len(r.sample.tokens)] for r in requests if r.uniforms],
+            forced=forced,
+            allowed={row: next for row, next in told.items() if isinstance(next, torch.Tensor)},
+        )
+        for row, (token, logprob) in enumerate(zip(*chosen, strict=True)):
+            sample = requests[row].sample
             sample.tokens.append(token)
             sample.logprobs.append(logprob)
+            sample.versions.append(version)
+            sample.forced.append(row in forced)
             sample.finished = token in self.stops
-            self.tokens[lane] = token
-            self.positions[lane] = len(request.prompt) + len(sample.tokens) - 1
-            if sample.finished or len(sample.tokens) == request.limit:
-                # an idle lane goes on at position 0, where it costs least
-                self.lane[lane], self.tokens[lane], self.positions[lane] = None, 0, 0
+            self._advance(lanes[row], requests[row])
 
-    def _draw(self, logits_BV: torch.Tensor, lanes: list[int]) -> tuple[list[int], list[float]]:
-        if self.uniforms is None:
-            logprobs_BV = logits_BV.float().log_softmax(-1)
-            chosen_B = logprobs_BV.argmax(-1)
+    def _advance(self, lane: int, request: _Request) -> None:
+        """Set a lane to its last token, or free it."""
+        tokens = request.sample.tokens
+        if request.sample.finished or len(tokens) == request.limit:
+            # an idle lane goes on at position 0, where it costs least
+            self.lane[lane], self.tokens[lane], self.positions[lane] = None, 0, 0
         else:
-            logprobs_BV = (logits_BV.float() / self.temperature).log_softmax(-1)
-            drawn = [self._uniform(lane) for lane in lanes]
-            chosen_B = _inverse_cdf(logprobs_BV, torch.tensor(drawn), self.top_p)
-        picked = logprobs_BV.gather(1, chosen_B.unsqueeze(1)).squeeze(1)
-        return chosen_B.tolist(), picked.tolist()
-
-    def _uniform(self, lane: int) -> float:
-        index = self.lane[lane]
-        assert index is not None and self.uniforms is not None
-        return float(self.uniforms[index][len(self.requests[index].sample.tokens)])
+            self.tokens[lane] = tokens[-1]
+            self.positions[lane] = len(request.prompt) + len(tokens) - 1
 
     def _shrink(self, active: list[int]) -> None:
         """Drop the idle lanes: nobody is waiting for them."""
-        self.cache.keep(torch.tensor(active, device=self.weight.device))
+        self.cache.keep(active)
         self.lane = [self.lane[i] for i in active]
         self.tokens = [self.tokens[i] for i in active]
         self.positions = [self.positions[i] for i in active]
 
 
-def _inverse_cdf(logprobs_BV: torch.Tensor, uniforms_B: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Return the token at which each row's cumulative probability passes its uniform number.
-
-    With ``top_p`` < 1 only the smallest set of most probable tokens that reaches it takes part.
-    """
-    probabilities = logprobs_BV.exp().double()
-    order = None
-    if top_p < 1.0:
-        probabilities, order = probabilities.sort(-1, descending=True)
-        before = probabilities.cumsum(-1) - probabilities
-        probabilities = probabilities.masked_fill(before >= top_p, 0.0)
-    cumulative = probabilities.cumsum(-1)
-    total = cumulative[:, -1:]
-    targets = uniforms_B.to(total.device, total.dtype).unsqueeze(1) * total
-    index = torch.searchsorted(cumulative, targets, right=True).squeeze(1)
-    index = torch.minimum(index, (cumulative < total).sum(-1))  # never past the last possible token
-    return index if order is None else order.gather(1, index.unsqueeze(1)).squeeze(1)
+def _rows(prompts: list[list[int]]) -> Iterator[slice]:
+    """Cut ``prompts`` into consecutive parts of at most `_ROW_TOKENS` tokens, or of one prompt."""
+    start = tokens = 0
+    for end, prompt in enumerate(prompts):
+        if end > start and tokens + len(prompt) > _ROW_TOKENS:
+            yield slice(start, end)
+            start, tokens = end, 0
+        tokens += len(prompt)
+    if prompts:
+        yield slice(start, len(prompts))

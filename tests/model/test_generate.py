@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from model import Packing
-from model.generate import Generator, PromptError, _inverse_cdf
+from model.generate import Generator, PromptError
+from model.sampling import inverse_cdf
 from tests.model.tiny import build, ids_of
 
 LENGTHS = (5, 16, 50, 1, 23, 37, 8)  # around and beyond the window of 16
@@ -110,10 +111,10 @@ def test_sampling_follows_the_distribution():
     probabilities = torch.tensor([0.05, 0.5, 0.0, 0.3, 0.15])
     uniforms = torch.linspace(0, 1 - 1e-6, 20_001)
     rows = probabilities.log().expand(len(uniforms), -1)
-    drawn = _inverse_cdf(rows, uniforms, 1.0)
+    drawn = inverse_cdf(rows, uniforms, 1.0)
     shares = torch.bincount(drawn, minlength=5) / len(uniforms)
     assert torch.allclose(shares, probabilities, atol=1e-3)
-    nucleus = _inverse_cdf(rows, uniforms, 0.7)
+    nucleus = inverse_cdf(rows, uniforms, 0.7)
     shares = torch.bincount(nucleus, minlength=5) / len(uniforms)
     assert torch.allclose(shares, torch.tensor([0, 0.625, 0, 0.375, 0]), atol=1e-3)
 
