@@ -279,3 +279,9 @@ def _rows(prompts: list[list[int]]) -> Iterator[slice]:
         tokens += len(prompt)
     if prompts:
         yield slice(start, len(prompts))
+
+
+if __name__ == "__main__":
+    from model.prediction import main
+
+    main()
