@@ -11,7 +11,7 @@ The life of a model here::
     load_weights(model, tensors)           # one parameter at a time
     engine = initialize(model, config, leaves=[Block])
     …train…
-    tensors = gather(engine)               # on rank 0, one parameter at a time
+    for name, tensor in gathered(model):   # whole, one parameter at a time
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import logging
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,14 +158,20 @@ def set_learning_rate(engine: Any, learning_rate: float) -> None:
         group["lr"] = learning_rate
 
 
-def gather(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return all parameters by name on rank 0 (elsewhere nothing), gathering one at a time."""
-    tensors: dict[str, torch.Tensor] = {}
+def gathered(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield each parameter's name and whole tensor, which is valid until the next one is taken.
+
+    All ranks must take all of them, or the others wait for ever.
+    """
     for name, parameter in model.named_parameters():
         with deepspeed.zero.GatheredParameters([parameter]):
-            if dist.get_rank() == 0:
-                tensors[name] = parameter.detach().cpu().clone()
-    return tensors
+            yield name, parameter.detach()
+
+
+def gather(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return all parameters by name on rank 0 (elsewhere nothing), gathering one at a time."""
+    keep = dist.get_rank() == 0
+    return {name: tensor.cpu().clone() for name, tensor in gathered(model) if keep}
 
 
 def all_sum(values: Sequence[float]) -> list[float]:

@@ -7,16 +7,45 @@ sliding window, and the cycle starts with a global layer; the rotary frequencies
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 GLOBAL = "full_attention"
 LOCAL = "sliding_attention"
 
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "sliding_window",
+    "max_position_embeddings",
+)
+
 
 class ConfigError(ValueError):
     """A model configuration that cannot be built; names the field and what is allowed."""
+
+
+def _check_counts(config: Any, names: Iterable[str]) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if type(value) is not int or value < 1:  # True is no count
+            raise ConfigError(f"{name} is {value!r}; it must be an integer of at least 1")
+
+
+def _check_numbers(config: Any, names: Iterable[str]) -> None:
+    """Check that fields are positive, and store them as floats: transformers takes no other."""
+    for name in names:
+        value = getattr(config, name)
+        if type(value) not in (int, float) or not 0 < value < math.inf:
+            raise ConfigError(f"{name} is {value!r}; it must be a number above 0")
+        object.__setattr__(config, name, float(value))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +62,17 @@ class RopeScaling:
     original_context: int = 8192  # tokens; the context of pre-training
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
+
+    def __post_init__(self) -> None:
+        _check_counts(self, ("original_context",))
+        _check_numbers(self, ("factor", "low_freq_factor", "high_freq_factor"))
+        if self.factor < 1:
+            raise ConfigError(f"factor is {self.factor}; rescaling needs at least 1")
+        if self.low_freq_factor >= self.high_freq_factor:
+            raise ConfigError(
+                f"low_freq_factor is {self.low_freq_factor}; it must be less than"
+                f" high_freq_factor, {self.high_freq_factor}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,103 +101,61 @@ class CWMConfig:
     pad_token_id: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.layer_types:
+        if not self.layer_types and type(self.num_hidden_layers) is int:
             kinds = tuple(LOCAL if i % 4 else GLOBAL for i in range(self.num_hidden_layers))
             object.__setattr__(self, "layer_types", kinds)
         self._check()
 
     def _check(self) -> None:
-        sizes = (
-            "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads"
-            " num_key_value_heads head_dim sliding_window max_position_embeddings"
-        )
-        for name in sizes.split():
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("hidden_size", "num_key_value_heads"):
-            pair = (self.num_attention_heads, getattr(self, name))
-            if max(pair) % min(pair):
+        _check_counts(self, _SIZES)
+        _check_numbers(self, ("rms_norm_eps", "rope_theta", "initializer_range"))
+        # the first is transformers' demand, though head_dim need not be their quotient
+        for whole, part in (
+            ("hidden_size", "num_attention_heads"),
+            ("num_attention_heads", "num_key_value_heads"),
+        ):
+            if getattr(self, whole) % getattr(self, part):
                 raise ConfigError(
-                    f"num_attention_heads {pair[0]} and {name} {pair[1]}: one must divide the other"
+                    f"{whole} is {getattr(self, whole)}; it must be a multiple of {part},"
+                    f" {getattr(self, part)}"
                 )
-        if self.num_key_value_heads > self.num_attention_heads:
-            raise ConfigError("num_key_value_heads is larger than num_attention_heads")
         if self.head_dim % 2:
             raise ConfigError(f"head_dim is {self.head_dim}; rotary embedding needs an even number")
         if len(self.layer_types) != self.num_hidden_layers:
             raise ConfigError(
                 f"layer_types has {len(self.layer_types)} entries, not {self.num_hidden_layers}"
             )
-        if unknown := set(self.layer_types) - {GLOBAL, LOCAL}:
-            raise ConfigError(f"layer_types has {sorted(unknown)}; allowed: {GLOBAL}, {LOCAL}")
+        if unknown := [kind for kind in self.layer_types if kind not in (GLOBAL, LOCAL)]:
+            raise ConfigError(f"layer_types has {unknown[0]!r}; allowed: {GLOBAL}, {LOCAL}")
+        self._check_tokens()
+
+    def _check_tokens(self) -> None:
+        for token in (self.bos_token_id, *self.eos_token_ids):
+            if type(token) is not int:
+                raise ConfigError(f"a bos or eos token is {token!r}; it must be an integer")
+        pad = self.pad_token_id
+        if pad is not None and (type(pad) is not int or not 0 <= pad < self.vocab_size):
+            raise ConfigError(
+                f"pad_token_id is {pad!r}; it must be None or lie in the vocabulary of"
+                f" {self.vocab_size}"
+            )
 
     def window(self, layer: int) -> int | None:
         """Return how many keys a token sees in ``layer``, itself included; None: all so far."""
         return self.sliding_window if self.layer_types[layer] == LOCAL else None
 
     def to_hf(self) -> dict[str, Any]:
-        """Return the content of ``config.json`` as transformers' ``CwmConfig`` reads it."""
-        own = {"rope_theta", "rope_scaling", "eos_token_ids", "layer_types"}
-        record = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in own}
-        return record | {
-            "architectures": ["CwmForCausalLM"],
-            "model_type": "cwm",
-            "hidden_act": "silu",
-            "attention_dropout": 0.0,
-            "tie_word_embeddings": False,
-            "layer_types": list(self.layer_types),
-            "eos_token_id": list(self.eos_token_ids),
-            "rope_parameters": _rope_to_hf(self.rope_theta, self.rope_scaling),
-        }
+        """Return the content of ``config.json``; see `model.hf_config`."""
+        from model.hf_config import to_hf  # which imports this module
+
+        return to_hf(self)
 
     @classmethod
     def from_hf(cls, record: Mapping[str, Any]) -> CWMConfig:
-        """Build the configuration from a ``config.json``; `ConfigError` if it isn't a CWM's."""
-        if record.get("model_type") != "cwm":
-            raise ConfigError(f"model_type is {record.get('model_type')!r}; expected 'cwm'")
-        given = {f.name: record[f.name] for f in fields(cls) if f.name in record}
-        given.pop("rope_scaling", None)
-        if rope := record.get("rope_parameters") or record.get("rope_scaling"):
-            theta, scaling = _rope_from_hf(rope, record.get("rope_theta", cls.rope_theta_default()))
-            given |= {"rope_theta": theta, "rope_scaling": scaling}
-        eos = record.get("eos_token_id")
-        if eos is not None:
-            given["eos_token_ids"] = (eos,) if isinstance(eos, int) else tuple(eos)
-        given["layer_types"] = tuple(record.get("layer_types") or ())
-        return cls(**given)
+        """Build the configuration from a ``config.json``; see `model.hf_config`."""
+        from model.hf_config import from_hf
 
-    @staticmethod
-    def rope_theta_default() -> float:
-        """Return CWM's RoPE base, for configurations that do not state it."""
-        return 1e6
-
-
-def _rope_to_hf(theta: float, scaling: RopeScaling | None) -> dict[str, Any]:
-    if scaling is None:
-        return {"rope_type": "default", "rope_theta": theta}
-    return {
-        "rope_type": "llama3",
-        "rope_theta": theta,
-        "factor": scaling.factor,
-        "low_freq_factor": scaling.low_freq_factor,
-        "high_freq_factor": scaling.high_freq_factor,
-        "original_max_position_embeddings": scaling.original_context,
-    }
-
-
-def _rope_from_hf(rope: Mapping[str, Any], theta: float) -> tuple[float, RopeScaling | None]:
-    kind = rope.get("rope_type", "default")
-    theta = rope.get("rope_theta", theta)
-    if kind == "default":
-        return theta, None
-    if kind != "llama3":
-        raise ConfigError(f"rope_type is {kind!r}; a CWM has 'default' or 'llama3'")
-    return theta, RopeScaling(
-        factor=rope["factor"],
-        original_context=rope["original_max_position_embeddings"],
-        low_freq_factor=rope["low_freq_factor"],
-        high_freq_factor=rope["high_freq_factor"],
-    )
+        return from_hf(record)
 
 
 def layer_parameters(config: CWMConfig) -> int:

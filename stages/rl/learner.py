@@ -6,7 +6,7 @@ Imports DeepSpeed: import this module only in the process that trains.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cluster.deepspeed import (
     all_sum,
     build,
     gather,
+    gathered,
     initialize,
     load_weights,
     set_learning_rate,
@@ -26,7 +27,7 @@ from cluster.deepspeed import (
     zero3_config,
 )
 from cluster.devices import device
-from model.checkpoint import load_config, load_state_dict
+from model.checkpoint import load_config, open_tensors
 from model.transformer import CWM, Block
 from stages.rl.batch import MicroBatch
 from stages.rl.settings import RLPlacement, RLSettings
@@ -69,8 +70,7 @@ class Learner:
             config, lambda: CWM(self.config, recompute=placement.recompute), seed=settings.seed
         )
         if resume is None:
-            tensors = load_state_dict(checkpoint) if self.rank == 0 else {}
-            load_weights(model, lambda name: tensors[name])
+            load_weights(model, open_tensors(checkpoint).read)  # rank 0 alone reads
         self._engine = initialize(model, config, leaves=[Block])
         if shards is not None:
             self._load(_universal(shards, scratch, self.rank) if universal else shards)
@@ -112,6 +112,10 @@ class Learner:
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Whole weights on rank 0, nothing elsewhere; every rank must call."""
         return gather(self._engine.module)
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield each whole weight in turn, valid until the next; every rank must take all."""
+        return gathered(self._engine.module)
 
     def save(self, folder: Path, state: Mapping[str, Any]) -> None:
         """Write this rank's shards, and on rank 0 the ``state``, a JSON object."""

@@ -7,6 +7,7 @@ good, all ranks stop with the same `RolloutError`, so that none is left waiting 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -168,13 +169,14 @@ class Loop:
         )
 
     def _finish(self, resumed_from: int, after: Score | None) -> None:
-        weights = self._learner.state_dict()
         self._clock()
+        tensors = self._learner.tensors()
         if self._collector is None:
+            deque(tensors, maxlen=0)  # gathering takes all ranks
             return
         job, samples = self._job, self._settings.validation_samples
         save_pretrained(
-            (self._learner.config, weights), job.output, tokenizer_dir=job.spec.checkpoint
+            (self._learner.config, tensors), job.output, tokenizer_dir=job.spec.checkpoint
         )
         statistics: dict[str, Any] = asdict(self._totals) | {
             "steps": self._settings.steps,

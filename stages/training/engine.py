@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-from safetensors import safe_open
 
 from cluster.deepspeed import (
     build,
-    gather,
+    gathered,
     initialize,
     load_weights,
     to_universal,
     world_size_of,
     zero3_config,
 )
-from model.checkpoint import save_pretrained
+from model.checkpoint import open_tensors, save_pretrained
 from model.transformer import CWM, Block
 from stages.training.job import Job
 from stages.training.packing import Cursor
@@ -67,7 +67,7 @@ def open_engine(job: Job, session: Session) -> tuple[Any, State]:
             config, lambda: CWM(job.config, recompute=job.placement.recompute), seed=settings.seed
         )
         if job.weights and not folder and not universal:
-            _load(model, job.weights)
+            load_weights(model, open_tensors(job.weights).read)  # rank 0 alone reads
         engine = initialize(model, config, leaves=[Block])
         if universal:
             _, client = engine.load_checkpoint(str(universal.parent), tag=universal.name)
@@ -94,12 +94,6 @@ def _universal(job: Job, folder: Path | None) -> Path | None:
     return target
 
 
-def _load(model: CWM, directory: Path) -> None:
-    # rank 0 alone reads the file
-    with safe_open(directory / "model.safetensors", framework="pt") as tensors:
-        load_weights(model, tensors.get_tensor)
-
-
 def save_state(job: Job, session: Session, engine: Any, state: State) -> None:
     """Keep a checkpoint to resume from; called by all workers after the same step."""
 
@@ -114,10 +108,15 @@ def save_state(job: Job, session: Session, engine: Any, state: State) -> None:
 
 
 def export(job: Job, session: Session, engine: Any) -> None:
-    """Write the checkpoint that other stages use, from rank 0; called by all workers."""
-    tensors = gather(engine.module)
+    """Write the checkpoint that other stages use, from rank 0; called by all workers.
+
+    One parameter is whole at a time, on each worker.
+    """
+    tensors = gathered(engine.module)
     if dist.get_rank() == 0:
         save_pretrained((job.config, tensors), job.output, job.tokenizer)
+    else:
+        deque(tensors, maxlen=0)  # gathering takes all workers
     if job.keep_optimizer:
         dist.barrier()
         with session.restored() as folder:

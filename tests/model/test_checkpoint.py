@@ -1,18 +1,28 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
-from model import Packing
-from model.checkpoint import CheckpointError, load_pretrained, save_pretrained
+from benchmarks.measure import extra_memory
+from model import CWM, CWMConfig, Packing
+from model.checkpoint import CheckpointError, load_pretrained, plan_shards, save_pretrained
 from tests.model.tiny import CONFIG, build, ids_of
+
+SMALL = 60_000  # bytes in a shard: several shards of a test's model
+
+
+def contents(directory):
+    return {file.name: file.read_bytes() for file in directory.iterdir()}
 
 
 def test_round_trip_is_exact_and_trainable(tmp_path):
     model = build()
-    save_pretrained(model, tmp_path)
-    loaded = load_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
+    loaded = CWM.from_pretrained(tmp_path)
     assert loaded.config == model.config
     ids, packing = ids_of(30), Packing.of([30])
     assert torch.equal(loaded(ids, packing), model(ids, packing))
@@ -20,13 +30,56 @@ def test_round_trip_is_exact_and_trainable(tmp_path):
     assert all(p.grad is not None for p in loaded.parameters())
 
 
-def test_reads_what_hf_wrote_in_shards(tmp_path):
-    save_pretrained(build(), tmp_path / "ours")
-    hf = AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
-    hf.save_pretrained(tmp_path / "theirs", max_shard_size="60KB")
-    assert (tmp_path / "theirs" / "model.safetensors.index.json").exists()
-    loaded = load_pretrained(tmp_path / "theirs").state_dict()
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in build().state_dict().items())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [SMALL, 10**9])
+def test_save_load_save_gives_the_same_bytes(tmp_path, dtype, size):
+    save_pretrained(build().to(dtype), tmp_path / "one", max_shard_bytes=size)
+    loaded = load_pretrained(tmp_path / "one")
+    save_pretrained(loaded, tmp_path / "two", max_shard_bytes=size)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    shards = list((tmp_path / "one").glob("*.safetensors"))
+    assert (len(shards) > 1) == (size == SMALL)
+
+
+def test_one_file_is_what_safetensors_writes(tmp_path):
+    model = build()
+    save_pretrained(model, tmp_path)
+    save_file(model.state_dict(), tmp_path / "theirs", metadata={"format": "pt"})
+    assert (tmp_path / "model.safetensors").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_shards_and_index_are_what_transformers_writes_and_reads(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    model = build(num_hidden_layers=12, layer_types=())  # layer 10 comes after 9
+    save_pretrained(model, ours, max_shard_bytes=SMALL)
+    hf = AutoModelForCausalLM.from_pretrained(ours)
+    assert all(torch.equal(p, hf.get_parameter(name)) for name, p in model.named_parameters())
+    hf.save_pretrained(theirs, max_shard_size=SMALL)
+    ours, theirs = contents(ours), contents(theirs)
+    assert len(ours) > 5
+    assert all(theirs[name] == ours[name] for name in ours if name != "config.json")
+    loaded = load_pretrained(tmp_path / "theirs")
+    assert loaded.config == model.config
+    assert all(torch.equal(loaded.get_parameter(n), p) for n, p in model.named_parameters())
+
+
+def test_the_published_model_is_divided_as_by_huggingface_hub():
+    with torch.device("meta"):
+        model = CWM(CWMConfig()).bfloat16()
+    plan = plan_shards({n: p.shape for n, p in model.named_parameters()}, torch.bfloat16)
+    names = [name for shard in plan.values() for name in shard]
+    state = model.state_dict()
+    theirs = split_torch_state_dict_into_shards({name: state[name] for name in names})
+    assert plan == theirs.filename_to_tensors
+    assert len(plan) == 14
+
+
+def test_tensors_may_come_one_at_a_time_in_any_order(tmp_path):
+    state = build().state_dict()
+    save_pretrained((CONFIG, state), tmp_path / "whole", max_shard_bytes=SMALL)
+    pairs = ((name, state[name]) for name in sorted(state, reverse=True))
+    save_pretrained((CONFIG, pairs), tmp_path / "streamed", max_shard_bytes=SMALL)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "streamed")
 
 
 def test_config_and_state_with_tokenizer_files(tmp_path):
@@ -40,13 +93,89 @@ def test_config_and_state_with_tokenizer_files(tmp_path):
     assert names == {"config.json", "model.safetensors", "tokenizer.json"}
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == "bfloat16"
     assert load_pretrained(tmp_path / "out").lm_head.weight.dtype == torch.bfloat16
+    loaded = load_pretrained(tmp_path / "out", dtype=torch.float32)
+    assert torch.equal(loaded.lm_head.weight, state["lm_head.weight"].float())
+    # in place: the tokenizer's files are there already
+    save_pretrained(loaded, tmp_path / "out", tmp_path / "out")
+    assert (tmp_path / "out" / "tokenizer.json").read_text() == "{}"
 
 
-def test_what_does_not_fit_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"config\.json"):
-        load_pretrained(tmp_path)
+def test_a_new_checkpoint_replaces_the_old_one_wholly(tmp_path):
+    (tmp_path / "statistics.json").write_text("{}")
+    for model, size in ((build(1), SMALL), (build(2), 10**9), (build(3), SMALL // 2)):
+        save_pretrained(model, tmp_path, max_shard_bytes=size)
+        loaded = load_pretrained(tmp_path)
+        assert torch.equal(loaded.lm_head.weight, model.lm_head.weight)
+    hf = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert torch.equal(hf.lm_head.weight, model.lm_head.weight)
+    assert (tmp_path / "statistics.json").exists()
+
+
+def test_a_model_may_be_saved_where_it_was_loaded_from(tmp_path):
+    save_pretrained(build(), tmp_path)
+    loaded = load_pretrained(tmp_path)
+    with torch.no_grad():
+        loaded.model.norm.weight.mul_(2)
+    save_pretrained(loaded, tmp_path)
+    assert torch.equal(load_pretrained(tmp_path).model.norm.weight, loaded.model.norm.weight)
+
+
+def test_failed_saving_leaves_the_old_checkpoint(tmp_path):
+    save_pretrained(build(), tmp_path)
+    before = contents(tmp_path)
+
+    def stopping():
+        yield from list(build(1).state_dict().items())[:5]
+        raise OSError("the source is gone")
+
+    with pytest.raises(OSError, match="the source is gone"):
+        save_pretrained((CONFIG, stopping()), tmp_path)
+    with pytest.raises(CheckpointError, match="misshaped: lm_head"):
+        save_pretrained((replace(CONFIG, vocab_size=400), build().state_dict()), tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_what_cannot_be_saved_is_named(tmp_path):
     state = dict(build().state_dict())
-    del state["model.norm.weight"]
-    save_pretrained((CONFIG, state), tmp_path)
-    with pytest.raises(CheckpointError, match=r"model\.norm\.weight"):
-        load_pretrained(tmp_path)
+    for bad, message in (
+        ({}, "no tensors"),
+        ({**state, "model.norm.weight": state["model.norm.weight"].half()}, "norm.weight is torch"),
+        ({name: tensor.int() for name, tensor in state.items()}, "int32"),
+        ({**state, "rope.inv_freq": torch.ones(4)}, r"1 unknown: rope\.inv_freq"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            save_pretrained((CONFIG, bad), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+BIG = replace(CONFIG, vocab_size=40_000, hidden_size=512, intermediate_size=1024)
+
+
+def large_model():
+    with torch.device("meta"):
+        model = CWM(BIG)
+    return [(name, torch.ones(p.shape)) for name, p in model.named_parameters()]
+
+
+def loading(directory):
+    large_model()  # what torch loads at its first use is not counted
+    yield
+    model = load_pretrained(directory)
+    assert model.config == BIG
+
+
+def saving(directory):
+    tensors = large_model()
+    yield
+    save_pretrained((BIG, tensors), directory)
+
+
+@pytest.mark.parametrize("size", [50_000_000, 10**9])
+def test_neither_loading_nor_saving_makes_a_second_copy(tmp_path, size):
+    tensors = large_model()
+    copy = sum(tensor.nbytes for _, tensor in tensors)
+    assert copy > 190e6
+    save_pretrained((BIG, tensors), tmp_path, max_shard_bytes=size)
+    largest = max(tensor.nbytes for _, tensor in tensors)
+    assert 0.95 * copy < extra_memory(loading, tmp_path) < copy + 1.2 * largest
+    assert extra_memory(saving, tmp_path) < 0.2 * copy
