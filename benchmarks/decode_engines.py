@@ -1,7 +1,7 @@
 """The decoders that `benchmarks.decode_throughput` compares, behind one call.
 
-Each decodes greedily, in fp32 on one thread, without stop ids, and tells the processor seconds of
-the process that did the work.
+Each decodes greedily, in fp32 on one thread, every prompt up to a limit of its own, and tells the
+processor seconds of the process that did the work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +22,12 @@ import torch
 from benchmarks.vllm_child import ENVIRONMENT
 from model import CWM
 from model.generate import Generator
+from model.guide import Forced, Guide
 
 Ids = list[int]
+
+STOP = 8191
+"""Ends our samples of a queue; a token that nothing else may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,8 @@ class Decoded:
 class Engine(Protocol):
     """Anything that continues prompts."""
 
-    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
-        """Continue every prompt by ``new_tokens`` tokens."""
+    def decode(self, prompts: list[Ids], limits: list[int]) -> Decoded:
+        """Continue every prompt by its own number of tokens."""
 
 
 def timed(decode: Callable[[], list[Ids]]) -> Decoded:
@@ -50,49 +54,74 @@ def timed(decode: Callable[[], list[Ids]]) -> Decoded:
 
 
 class Ours:
-    """`model.generate.Generator`."""
+    """`model.generate.Generator`; where the limits differ, a guide writes the stop token."""
 
     def __init__(self, checkpoint: Path, length: int, lanes: int) -> None:
         model = CWM.from_pretrained(checkpoint).eval()
         self.generator = Generator(model, max_length=length, stop_ids=(), batch=lanes)
 
-    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
-        """Continue every prompt by ``new_tokens`` tokens."""
+    def decode(self, prompts: list[Ids], limits: list[int]) -> Decoded:
+        """Continue every prompt by its own number of tokens."""
 
         def run() -> list[Ids]:
-            found = self.generator.generate(prompts, max_new_tokens=new_tokens)
+            guides = None if len(set(limits)) == 1 else [_ending_at(n) for n in limits]
+            found = self.generator.generate(
+                prompts,
+                max_new_tokens=max(limits),
+                guides=guides,
+                stop_ids=() if guides is None else (STOP,),
+            )
             return [samples[0].tokens for samples in found]
 
         return timed(run)
 
 
+def _ending_at(length: int) -> Guide:
+    def guide(written: Sequence[int]) -> Forced | None:
+        return Forced((STOP,)) if len(written) == length - 1 else None
+
+    return guide
+
+
 class HF:
-    """``transformers``' ``generate``: static batches, shorter prompts padded on the left."""
+    """``transformers``' ``generate``: static batches of ``lanes`` prompts, in their order, the
+    shorter ones padded on the left; each batch goes on to the longest of its limits."""
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, lanes: int) -> None:
         from transformers import AutoModelForCausalLM
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
+        self.lanes = lanes
         self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
         self.model.eval().generation_config.eos_token_id = None
 
-    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
-        """Continue every prompt by ``new_tokens`` tokens."""
+    def decode(self, prompts: list[Ids], limits: list[int]) -> Decoded:
+        """Continue every prompt by its own number of tokens."""
 
         def run() -> list[Ids]:
-            longest = max(map(len, prompts))
-            ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
-            mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
-            out = self.model.generate(
-                ids,
-                attention_mask=mask,
-                max_new_tokens=new_tokens,
-                do_sample=False,
-                pad_token_id=0,
-            )
-            tokens: list[Ids] = out[:, longest:].tolist()
+            tokens = []
+            for start in range(0, len(prompts), self.lanes):
+                batch = slice(start, start + self.lanes)
+                tokens += self._batch(prompts[batch], limits[batch])
             return tokens
 
         return timed(run)
+
+    def _batch(self, prompts: list[Ids], limits: list[int]) -> list[Ids]:
+        longest = max(map(len, prompts))
+        pads = [longest - len(prompt) for prompt in prompts]
+        ids = torch.tensor([[0] * pad + p for pad, p in zip(pads, prompts, strict=True)])
+        mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in pads])
+        out = self.model.generate(
+            ids,
+            attention_mask=mask,
+            max_new_tokens=max(limits),
+            do_sample=False,
+            pad_token_id=0,
+        )
+        rows = out[:, longest:].tolist()
+        return [row[:limit] for row, limit in zip(rows, limits, strict=True)]
 
 
 class VLLMError(RuntimeError):
@@ -120,10 +149,10 @@ class VLLM:
         """Wait until the model is loaded, and compiled; return what was loaded."""
         return self._answer()
 
-    def decode(self, prompts: list[Ids], new_tokens: int) -> Decoded:
-        """Continue every prompt by ``new_tokens`` tokens."""
+    def decode(self, prompts: list[Ids], limits: list[int]) -> Decoded:
+        """Continue every prompt by its own number of tokens."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"prompts": prompts, "new_tokens": new_tokens}) + "\n")
+        self.process.stdin.write(json.dumps({"prompts": prompts, "limits": limits}) + "\n")
         self.process.stdin.flush()
         return Decoded(**self._answer())
 

@@ -6,6 +6,10 @@ One random checkpoint of 11 M parameters, written by ours and loaded by all; pro
 48 new ones, greedy, fp32, one thread, prefill included. vLLM runs in a child process under its own
 interpreter (`make vllm` builds it), eager and compiled, warmed up before anything is measured and
 without computing log-probabilities, which ours always does. The engines take turns, round by round.
+
+The second table is a queue of 128 prompts of mixed length, each continued by its own number of
+tokens; only those tokens count. Ours and vLLM give a finished sample's lane to the next prompt; HF
+takes batches of 32 in the queue's order, and each goes on until its longest continuation is whole.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from benchmarks.measure import Seconds, print_table, ratio  # before torch: one OpenMP thread
 
@@ -42,12 +47,8 @@ CONFIG = CWMConfig(
 PROMPT, NEW = 64, 48
 LENGTH, LANES = 512, 32
 BATCHES = (1, 8, 32)
+QUEUE = 128  # prompts
 OURS, THEIRS, EAGER, COMPILED = "ours", "HF", "vLLM eager", "vLLM compiled"
-
-
-def bar(peer: str, batch: int) -> float:
-    """Return the ratio that is aimed at."""
-    return 0.9 if peer == COMPILED and batch < 32 else 1.0
 
 
 def random_prompts(lengths: Sequence[int], seed: int) -> list[Ids]:
@@ -72,7 +73,7 @@ def engines(
         if OURS in wanted:
             loaded[OURS] = Ours(checkpoint, LENGTH, LANES)
         if THEIRS in wanted:
-            loaded[THEIRS] = HF(checkpoint)
+            loaded[THEIRS] = HF(checkpoint, LANES)
         for name, child in children.items():
             found = child.ready()
             print(f"{name}: {found['version']}, {found['compilation']}, {found['threads']} thread")
@@ -80,88 +81,128 @@ def engines(
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What one batch size gave: CPU seconds per engine and round, and the tokens."""
+class Workload:
+    """Prompts, how many tokens each is continued by, and the ratio to each peer that is aimed at
+    (0: none)."""
+
+    prompts: list[Ids]
+    limits: list[int]
+    bars: dict[str, float]
+
+
+def batch_of(size: int) -> Workload:
+    """Return the usual workload: equal prompts in one batch."""
+    bars = {THEIRS: 1.0, EAGER: 1.0, COMPILED: 1.0 if size >= 32 else 0.9}
+    return Workload(random_prompts([PROMPT] * size, seed=size), [NEW] * size, bars)
+
+
+def queue() -> Workload:
+    """Return a queue of mixed lengths, both uniform: long tails would flatter us more."""
+    random = Random(0)
+    lengths = [random.randint(16, 256) for _ in range(QUEUE)]
+    limits = [random.randint(8, 128) for _ in range(QUEUE)]
+    return Workload(random_prompts(lengths, seed=0), limits, {THEIRS: 2.0})
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """CPU seconds per engine and round, and what each engine wrote."""
 
     seconds: Seconds
     tokens: dict[str, list[Ids]]
 
 
-def measure(loaded: Mapping[str, Engine], batch: int, rounds: int) -> Row:
-    """Let the engines take turns at ``batch`` prompts, after one unmeasured round."""
-    prompts = random_prompts([PROMPT] * batch, seed=batch)
-    row = Row({name: [] for name in loaded}, {})
+def measure(loaded: Mapping[str, Engine], workload: Workload, rounds: int) -> Measured:
+    """Let the engines take turns, after one unmeasured round."""
+    measured = Measured({name: [] for name in loaded}, {})
     names = list(loaded)
     for number in range(-1, rounds):
         shift = number % len(names)  # nobody always runs after the same neighbour
         for name in names[shift:] + names[:shift]:
-            decoded = loaded[name].decode(prompts, NEW)
-            row.tokens[name] = decoded.tokens
+            decoded = loaded[name].decode(workload.prompts, workload.limits)
+            measured.tokens[name] = decoded.tokens
+            if [len(tokens) for tokens in decoded.tokens] != workload.limits:
+                raise RuntimeError(f"{name} did not write as many tokens as it was asked for")
             if number >= 0:
-                row.seconds[name].append(decoded.seconds)
-    return row
+                measured.seconds[name].append(decoded.seconds)
+    return measured
 
 
 def agreement(tokens: list[Ids], others: list[Ids]) -> float:
-    """Return the share of equal tokens."""
-    pairs = [a == b for x, y in zip(tokens, others, strict=True) for a, b in zip(x, y, strict=True)]
-    return statistics.mean(pairs)
+    """Return the share of equal tokens; the last one, which our guide may have written, is left
+    out."""
+    pairs = zip(tokens, others, strict=True)
+    return statistics.mean(a == b for x, y in pairs for a, b in zip(x[:-1], y[:-1], strict=True))
 
 
-def report(rows: Mapping[int, Row]) -> None:
-    """Print tokens per CPU second, the ratios and the bars."""
-    names = list(next(iter(rows.values())).seconds)
-    body = []
-    for batch, row in rows.items():
-        for name in names:
-            speed = batch * NEW / statistics.median(row.seconds[name])
-            compared = ["", "", ""]
-            if name != OURS and OURS in names:
-                found, least = ratio(row.seconds, OURS, name), bar(name, batch)
-                met = "met" if found.median >= least else "missed"
-                compared = [str(found), f"≥ {least:.1f}×", met]
-            same = (
-                f"{agreement(row.tokens[name], row.tokens[THEIRS]):.1%}" if THEIRS in names else ""
-            )
-            body.append([batch, name, f"{speed:,.0f}", *compared, same])
-    header = ("batch", "engine", "tokens/CPU s", "ours/peer (range)", "bar", "in this run", "as HF")
-    print_table(f"Decoding, prompt {PROMPT}, {NEW} new tokens, fp32", header, body)
+def rows(workload: Workload, measured: Measured) -> Iterator[list[str]]:
+    """Yield each engine's tokens per CPU second and its comparison with ours."""
+    for name, seconds in measured.seconds.items():
+        row = [name, f"{sum(workload.limits) / statistics.median(seconds):,.0f}", "", "", "", ""]
+        if name != OURS and OURS in measured.seconds:
+            found, bar = ratio(measured.seconds, OURS, name), workload.bars.get(name)
+            row[2] = str(found)
+            if bar:
+                row[3:5] = [f"≥ {bar:.1f}×", "met" if found.median >= bar else "missed"]
+        if THEIRS in measured.tokens:
+            row[5] = f"{agreement(measured.tokens[name], measured.tokens[THEIRS]):.1%}"
+        yield row
 
 
-def profile(checkpoint: Path, batch: int) -> None:
+def report(title: str, first: str, found: Mapping[object, tuple[Workload, Measured]]) -> None:
+    """Print a table with one group of rows per workload."""
+    header = (first, "engine", "tokens/CPU s", "ours/peer (range)", "bar", "this run", "as HF")
+    body = [[label, *row] for label, pair in found.items() for row in rows(*pair)]
+    print_table(title, header, body)
+
+
+def profile(checkpoint: Path, workload: Workload) -> None:
     """Print where our decoding's time goes."""
-    ours, prompts = Ours(checkpoint, LENGTH, LANES), random_prompts([PROMPT] * batch, seed=batch)
-    ours.decode(prompts, NEW)
+    ours = Ours(checkpoint, LENGTH, LANES)
+    ours.decode(workload.prompts, workload.limits)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
-        ours.decode(prompts, NEW)
+        ours.decode(workload.prompts, workload.limits)
     averages = profiled.key_averages()
-    print(f"batch {batch}:\n{averages.table(sort_by='self_cpu_time_total', row_limit=20)}")
+    print(averages.table(sort_by="self_cpu_time_total", row_limit=20, max_name_column_width=40))
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vllm-python", type=Path, help="an interpreter that has vLLM")
+    parser.add_argument("--rounds", type=int, default=7, help="of the batches; the queue has 3")
+    parser.add_argument("--batches", type=int, nargs="*", default=BATCHES)
+    names = (OURS, THEIRS, EAGER, COMPILED)
+    parser.add_argument("--engines", nargs="+", default=names, choices=names)
+    parser.add_argument("--no-queue", action="store_true", help="leave the queue out")
+    parser.add_argument("--profile", action="store_true", help="show where our time goes instead")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vllm-python", type=Path, help="an interpreter that has vLLM")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    parser.add_argument(
-        "--engines", nargs="+", default=(OURS, THEIRS, EAGER, COMPILED), help="which to run"
-    )
-    parser.add_argument("--profile", action="store_true", help="show where our time goes instead")
-    arguments = parser.parse_args()
+    given = arguments()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder)
         torch.manual_seed(0)
         CWM(CONFIG).save_pretrained(checkpoint)
-        if arguments.profile:
-            for batch in arguments.batches:
-                profile(checkpoint, batch)
+        if given.profile:
+            for size in given.batches:
+                print(f"batch {size}, prompt {PROMPT}, {NEW} new tokens:")
+                profile(checkpoint, batch_of(size))
             return
-        python = vllm_python(arguments.vllm_python)
-        with engines(checkpoint, python, arguments.engines) as loaded:
-            rows = {batch: measure(loaded, batch, arguments.rounds) for batch in arguments.batches}
-        report(rows)
+        python = vllm_python(given.vllm_python) if {EAGER, COMPILED} & set(given.engines) else None
+        with engines(checkpoint, python, given.engines) as loaded:
+            batches = {size: batch_of(size) for size in given.batches}
+            found = {n: (work, measure(loaded, work, given.rounds)) for n, work in batches.items()}
+            if found:
+                report(f"Decoding, prompt {PROMPT}, {NEW} new tokens, fp32", "batch", found)
+            if not given.no_queue:
+                work = queue()
+                pair = work, measure(loaded, work, min(3, given.rounds))
+                title = f"A queue: prompts of 16-256 tokens, 8-128 new ones, {LANES} lanes, fp32"
+                report(title, "prompts", {QUEUE: pair})
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     VLLM_PYTHON -m benchmarks.vllm_child CHECKPOINT eager|compiled LENGTH LANES
 
-Reads one JSON object per line, ``{"prompts": [[ids]], "new_tokens": n}``, decodes greedily without
-stop ids and answers ``{"seconds": CPU seconds of this process, "tokens": [[ids]]}``. The first line
-that it writes says what was loaded. The engine's core runs in this process, not in a child of it,
-so that `time.process_time` sees all of the work, whichever thread does it.
+Reads one JSON object per line, ``{"prompts": [[ids]], "limits": [new tokens of each]}``, decodes
+greedily without stop ids and answers ``{"seconds": CPU seconds of this process, "tokens":
+[[ids]]}``. The first line that it writes says what was loaded. The engine's core runs in this
+process, not in a child of it, so that `time.process_time` sees all of the work, whichever thread
+does it.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def main() -> None:
 
 def _decode(vllm: Any, engine: Any, task: dict[str, Any]) -> dict[str, Any]:
     prompts = [{"prompt_token_ids": ids} for ids in task["prompts"]]
-    parameters = vllm.SamplingParams(
-        temperature=0, max_tokens=task["new_tokens"], ignore_eos=True, detokenize=False
-    )
+    parameters = [
+        vllm.SamplingParams(temperature=0, max_tokens=n, ignore_eos=True, detokenize=False)
+        for n in task["limits"]
+    ]
     gc.collect()
     started = time.process_time()
     outputs = engine.generate(prompts, parameters, use_tqdm=False)
