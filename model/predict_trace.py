@@ -109,11 +109,12 @@ def load(folder: Path) -> tuple[CWM, Tokenizer]:
 
     Raises `TokenizerFileError` where it has no tokenizer that fits, `CheckpointError` for the rest.
     """
-    vocabulary, tokenizer = load_config(folder).vocab_size, Tokenizer.load(folder)
-    if tokenizer.vocab_size > vocabulary:
+    config, tokenizer = load_config(folder), Tokenizer.load(folder)
+    begin = tokenizer.special("bos")
+    if tokenizer.vocab_size > config.vocab_size or begin != config.bos_token_id:
         raise TokenizerFileError(
-            f"{folder}: its tokenizer has {tokenizer.vocab_size:,} tokens, its model "
-            f"{vocabulary:,}: it belongs to another model"
+            f"{folder}: its tokenizer has {tokenizer.vocab_size:,} tokens and begins with {begin}, "
+            f"its model {config.vocab_size:,} and {config.bos_token_id}: not the same tokenizer"
         )
     model = load_pretrained(folder).eval().requires_grad_(False)
     if torch.cuda.is_available():

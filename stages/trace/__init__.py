@@ -35,7 +35,14 @@ STAGE = Stage(
     inputs={"corpus": (CORPUS,)},
     output=TRACES,
     bundles="stages.trace.settings:bundles",
-    modules=("cluster.sandbox", "model.frames", "model.tokens", "model.trace", "stages.tables"),
+    modules=(
+        "cluster.sandbox",
+        "model.comparison",
+        "model.frames",
+        "model.tokens",
+        "model.trace",
+        "stages.tables",
+    ),
     headline=("traces", "functions", "distributions"),
     executes_code=True,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from model.comparison import changes
 from model.frames import Frame
 from stages.trace.own_code import OwnTrace
 
@@ -28,26 +29,11 @@ def listing(trace: OwnTrace) -> RenderableType:
     for frame, news in zip(frames, changes(frames), strict=True):
         source = syntax.highlight(frame.source.rstrip("\n"))
         source.rstrip()
-        row = Text("│ " * frame.depth, "dim") + source
+        row = Text.assemble(("│ " * frame.depth, "dim"), source)
         style = _COLOURS[frame.event]
         table.add_row(str(in_file[frame.line]), Text(frame.event, style), row, _news(frame, news))
     head = Text(f"{trace.call}   {trace.file}:{in_file[trace.shown.entry_line]}", "bold")
     return Group(head, Text(), table, Text(), ending(trace))
-
-
-def changes(frames: Sequence[Frame]) -> Iterator[Mapping[str, str]]:
-    """Yield of each frame the locals that are new or differ from its scope's previous frame."""
-    scopes: list[dict[str, str]] = []
-    for frame in frames:
-        if frame.event == "call" or not scopes:
-            scopes.append({})
-        if frame.locals is None:
-            yield {}
-            if frame.event == "return":
-                scopes.pop()
-            continue
-        before, scopes[-1] = scopes[-1], dict(frame.locals)
-        yield {name: v for name, v in frame.locals if before.get(name) != v}
 
 
 def _news(frame: Frame, news: Mapping[str, str]) -> Text:
