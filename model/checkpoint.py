@@ -126,16 +126,12 @@ def save_pretrained(
         pairs = given.items() if isinstance(given, Mapping) else given
         dtype, index = _write_weights(directory, config, pairs, max_shard_bytes, partial)
         if index:
-            _write_text(
-                _partial(directory, INDEX, partial),
-                json.dumps(index, indent=2, sort_keys=True) + "\n",
-            )
+            _write_json(_partial(directory, INDEX, partial), index)
         for name in TOKENIZER_FILES if tokenizer_dir is not None else ():
             if (source := Path(tokenizer_dir or "") / name).exists():
                 shutil.copyfile(source, _partial(directory, name, partial))
         record = {**config.to_hf(), "dtype": str(dtype).removeprefix("torch.")}
-        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
-        _write_text(_partial(directory, "config.json", partial), text)
+        _write_json(_partial(directory, "config.json", partial), record)
         _exchange(directory, partial)
     finally:
         for path in partial.values():
@@ -225,8 +221,8 @@ def _partial(directory: Path, name: str, partial: dict[str, Path]) -> Path:
     return partial[name]
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _write_json(path: Path, record: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _exchange(directory: Path, partial: Mapping[str, Path]) -> None:

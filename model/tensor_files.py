@@ -203,7 +203,7 @@ class TensorFileWriter:
         """Put a tensor of the announced shape and dtype, from any device, in its place."""
         data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         self._file.seek(self._data + self._starts[name])
-        self._file.write(memoryview(data))
+        self._file.write(data.data)
 
     def close(self) -> None:
         """Close the file."""

@@ -148,7 +148,7 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-BIG = replace(CONFIG, vocab_size=40_000, hidden_size=512, intermediate_size=1024)
+BIG = replace(CONFIG, vocab_size=24_000, hidden_size=512, intermediate_size=1024)
 
 
 def large_model():
@@ -174,7 +174,7 @@ def saving(directory):
 def test_neither_loading_nor_saving_makes_a_second_copy(tmp_path, size):
     tensors = large_model()
     copy = sum(tensor.nbytes for _, tensor in tensors)
-    assert copy > 190e6
+    assert copy > 120e6
     save_pretrained((BIG, tensors), tmp_path, max_shard_bytes=size)
     largest = max(tensor.nbytes for _, tensor in tensors)
     assert 0.95 * copy < extra_memory(loading, tmp_path) < copy + 1.2 * largest
