@@ -22,9 +22,17 @@ Attention = Callable[
 ]
 
 
-def choose_attention(device_type: str) -> Attention:
-    """Return the attention for a kind of device: `cuda_attention` on CUDA, else `cpu_attention`."""
-    return cuda_attention if device_type == "cuda" else cpu_attention
+def choose_attention(q_THD: torch.Tensor) -> Attention:
+    """Return the attention for such queries: the one place where an implementation is chosen.
+
+    `flash_attention` where its kernel can be had: half precision on CUDA, heads of at most 256 that
+    are a multiple of 8. Else `sdpa_attention`, which runs anywhere.
+    """
+    dim = q_THD.shape[-1]
+    half = q_THD.dtype in (torch.float16, torch.bfloat16)
+    if q_THD.is_cuda and half and dim % 8 == 0 and dim <= 256:
+        return flash_attention
+    return sdpa_attention
 
 
 def default_attention(
@@ -34,29 +42,33 @@ def default_attention(
     packing: Packing,
     window: int | None,
 ) -> torch.Tensor:
-    """Attend with the implementation that fits where the tensors are."""
-    return choose_attention(q_THD.device.type)(q_THD, k_TKD, v_TKD, packing, window)
+    """Attend with the implementation that fits, in autocast's precision where autocast is on."""
+    device = q_THD.device.type
+    if torch.is_autocast_enabled(device):  # once, not for every chunk; custom operators need it
+        dtype = torch.get_autocast_dtype(device)
+        q_THD, k_TKD, v_TKD = q_THD.to(dtype), k_TKD.to(dtype), v_TKD.to(dtype)
+    return choose_attention(q_THD)(q_THD, k_TKD, v_TKD, packing, window)
 
 
-def cuda_attention(
+def flash_attention(
     q_THD: torch.Tensor,
     k_TKD: torch.Tensor,
     v_TKD: torch.Tensor,
     packing: Packing,
     window: int | None,
 ) -> torch.Tensor:
-    """Attend with torch's variable-length flash attention (CUDA, half precision)."""
+    """Attend with torch's variable-length flash attention (CUDA, Ampere or newer)."""
     from torch.nn.attention.varlen import varlen_attn  # needs a CUDA build to be called
 
-    cu_seqlens, longest = packing.cu_seqlens, max(packing.lengths)
-    # the kernel counts the keys before the query, so the query itself comes on top
+    longest = max(packing.lengths)
+    # a query at i sees the keys i - left to i + right, both included: the window has left + 1
     reach = (-1, 0) if window is None else (window - 1, 0)
     out = varlen_attn(
         q_THD,
         k_TKD,
         v_TKD,
-        cu_seqlens,
-        cu_seqlens,
+        packing.cu_seqlens,
+        packing.cu_seqlens,
         longest,
         longest,
         window_size=reach,
@@ -72,7 +84,7 @@ _SCORES_PER_CALL = 12_000
 _LONGEST_MASKED = 1024  # tokens; bounds the memory of the masks that are kept
 
 
-def cpu_attention(
+def sdpa_attention(
     q_THD: torch.Tensor,
     k_TKD: torch.Tensor,
     v_TKD: torch.Tensor,
@@ -90,7 +102,7 @@ def cpu_attention(
         window = None  # the same set of keys, and a mask that local and global layers share
     short = tokens <= _LONGEST_MASKED and tokens * tokens < _SCORES_PER_CALL * len(lengths)
     if len(lengths) > 1 and short:
-        mask = _block_mask(lengths, window, q_THD.dtype)
+        mask = _block_mask(lengths, window, q_THD.dtype, q_THD.device)
         return _sdpa(q_THD, k_TKD, v_TKD, mask)
     if len(lengths) == 1:
         return _one_document(q_THD, k_TKD, v_TKD, window)
@@ -112,13 +124,10 @@ def _sdpa(
 def _one_document(
     q_THD: torch.Tensor, k_TKD: torch.Tensor, v_TKD: torch.Tensor, window: int | None
 ) -> torch.Tensor:
-    tokens = q_THD.shape[0]
-    if window is None or tokens <= window:
+    if window is None or q_THD.shape[0] <= window:
         return _sdpa(q_THD, k_TKD, v_TKD, None)
-    chunk = min(max(window // 4, 128), 512)
-    if tokens <= chunk:
-        return _sdpa(q_THD, k_TKD, v_TKD, _band_mask(tokens, tokens, window, q_THD.dtype))
-    return _chunked(q_THD, k_TKD, v_TKD, window, chunk)
+    # smaller chunks waste fewer scores outside the window, larger ones copy fewer keys
+    return _chunked(q_THD, k_TKD, v_TKD, window, chunk=min(max(window // 8, 64), 512))
 
 
 def _chunked(
@@ -129,33 +138,43 @@ def _chunked(
     Keys are split once and joined per chunk: slices of the whole would each get a gradient of full
     length, which makes the backward pass quadratic.
     """
+    mask = _band_mask(chunk, window, q_THD.dtype, q_THD.device)
     queries, keys, values = q_THD.split(chunk), k_TKD.split(chunk), v_TKD.split(chunk)
-    before = -(-(window - 1) // chunk)  # earlier chunks of which something is visible
+    before = mask.shape[1] // chunk - 1  # earlier chunks of which something is visible
     outs = []
     for i, q in enumerate(queries):
         first = max(0, i - before)
         k, v = torch.cat(keys[first : i + 1]), torch.cat(values[first : i + 1])
-        outs.append(_sdpa(q, k, v, _band_mask(len(q), len(k), window, q.dtype)))
+        absent = (first - (i - before)) * chunk  # keys before the document's first
+        outs.append(_sdpa(q, k, v, mask[: len(q), absent : absent + len(k)]))
     return torch.cat(outs)
 
 
-@lru_cache(maxsize=64)
-def _band_mask(queries: int, keys: int, window: int, dtype: torch.dtype) -> torch.Tensor:
-    """Additive mask [queries, keys] for the last ``queries`` of ``keys`` tokens of one document."""
+@lru_cache(maxsize=16)
+def _band_mask(chunk: int, window: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Additive mask of one chunk's queries over the keys of its own and all visible chunks; first
+    and last chunks of a document take a part of it."""
     with torch.inference_mode(False):  # cached: must serve training too
-        distance = torch.arange(keys - queries, keys).unsqueeze(1) - torch.arange(keys)
+        keys = (-(-(window - 1) // chunk) + 1) * chunk
+        places = torch.arange(keys, device=device)
+        distance = places[-chunk:].unsqueeze(1) - places
         hidden = (distance < 0) | (distance >= window)
-        return torch.zeros(queries, keys, dtype=dtype).masked_fill(hidden, -torch.inf)
+        return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill(hidden, -torch.inf)
 
 
 @lru_cache(maxsize=8)
-def _block_mask(lengths: tuple[int, ...], window: int | None, dtype: torch.dtype) -> torch.Tensor:
+def _block_mask(
+    lengths: tuple[int, ...], window: int | None, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
     """Additive mask [T, T] of a whole row: causal, within documents and the window."""
     with torch.inference_mode(False):
-        document = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
-        place = torch.arange(len(document))
+        numbers = torch.arange(len(lengths), device=device)
+        document = numbers.repeat_interleave(
+            torch.tensor(lengths, device=device), output_size=sum(lengths)
+        )
+        place = torch.arange(len(document), device=device)
         distance = place.unsqueeze(1) - place
         hidden = (distance < 0) | (document.unsqueeze(1) != document)
         if window is not None:
             hidden |= distance >= window
-        return torch.zeros(hidden.shape, dtype=dtype).masked_fill(hidden, -torch.inf)
+        return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill(hidden, -torch.inf)
