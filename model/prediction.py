@@ -115,7 +115,7 @@ def _run(options: Options) -> None:
         console.print(Text(head) + verdict(prediction.comparison))
         console.print(_tokens(prediction, prompt, needed))
         if problem := _problem(prediction, room):
-            console.print(Text(problem, "bold red"))
+            console.print(Text(problem, "bold red"), soft_wrap=True)
     _notes(console, true, needed, room)
 
 

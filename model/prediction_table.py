@@ -59,8 +59,8 @@ def _row(place: Place, lines: set[str]) -> tuple[Text, Text, Text, Text, Text, T
 
 def _state(step: Frame | Step, shown: Mapping[str, str]) -> Text:
     if step.value is not None:
-        return Text(step.value)
-    return Text(", ".join(f"{name} = {value}" for name, value in shown.items()) or _SAME)
+        return Text(_printable(step.value))
+    return Text(_printable(", ".join(f"{name} = {v}" for name, v in shown.items())) or _SAME)
 
 
 def _predicted(place: Place, lines: set[str]) -> Text:
@@ -76,10 +76,10 @@ def _predicted(place: Place, lines: set[str]) -> Text:
         state.stylize(_RIGHT if place.same else _WRONG)
         return state if place.same else _action(step, lines) + state
     if true.value is not None:
-        return Text(str(step.value), _WRONG)
+        return Text(_printable(str(step.value)), _WRONG)
     there, truth = dict(step.locals or ()), dict(true.locals or ())
     parts = [
-        Text(f"{name} = {value}", _RIGHT if truth.get(name) == value else _WRONG)
+        Text(_printable(f"{name} = {value}"), _RIGHT if truth.get(name) == value else _WRONG)
         for name, value in there.items()
         if name in place.predicted_news or truth.get(name) != value
     ]
@@ -90,7 +90,14 @@ def _predicted(place: Place, lines: set[str]) -> Text:
 def _action(step: Step, lines: set[str]) -> Text:
     source = unmark(step.source).rstrip("\n")
     unknown = "" if source in lines else " (no such line)"
-    return Text(f"{step.event} `{source.strip()}`{unknown}: ", _WRONG)
+    return Text(f"{step.event} `{_printable(source.strip())}`{unknown}: ", _WRONG)
+
+
+def _printable(text: str) -> str:
+    """Escape what would move a terminal's cursor or cannot be printed: a model may write it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def verdict(comparison: Comparison) -> Text:
