@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.util import module_from_spec, spec_from_file_location
+from keyword import iskeyword
 from pathlib import Path
 from traceback import extract_tb
 from types import FunctionType, ModuleType
@@ -93,6 +94,7 @@ def argument_list(words: Sequence[str]) -> str:
     Raises `CallError` for what is none.
     """
     texts: list[str] = []
+    names: set[str] = set()
     for word in words:
         keyword = _KEYWORD.fullmatch(word)
         name, value = (f"{keyword[1]}=", keyword[2]) if keyword else ("", word)
@@ -103,8 +105,11 @@ def argument_list(words: Sequence[str]) -> str:
                 f"the argument {word!r} is not a Python literal such as 12, [1, 2] or n=3; "
                 f'a string keeps its quotes: "{value.strip()!r}"'
             ) from None
-        if not name and texts and _KEYWORD.match(texts[-1]):
+        if not name and names:
             raise CallError(f"the argument {word!r} follows one with a name: names come last")
+        if name in names or iskeyword(name[:-1]):
+            raise CallError(f"the argument {word!r} has a name that is taken")
+        names |= {name} - {""}
         texts.append(name + ast.unparse(ast.parse(value.strip(), mode="eval")))
     return ", ".join(texts)
 

@@ -160,6 +160,8 @@ def test_the_definition_in_force_is_shown_and_a_cached_function_is_reached(demo)
         (["demo.py:gcd", "1", "x"], "the argument 'x' is not a Python literal"),
         (["demo.py:gcd", "1", "2", "c=3"], "got an unexpected keyword argument 'c'"),
         (["demo.py:gcd", "a=1", "2"], "names come last"),
+        (["demo.py:gcd", "a=1", "a=2"], "'a=2' has a name that is taken"),
+        (["demo.py:gcd", "if=1"], "'if=1' has a name that is taken"),
         (["demo.py:numbers", "1"], "is a generator or coroutine"),
         (["demo.py:gcd", "1", "2", "--format", "xml"], "--format"),
     ],
