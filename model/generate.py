@@ -33,6 +33,20 @@ class PromptError(ValueError):
     outside the vocabulary."""
 
 
+def check_prompt(place: int, prompt: Sequence[int], max_length: int, vocabulary: int) -> None:
+    """Raise `PromptError` if the prompt at ``place`` of a list cannot be continued."""
+    if not 0 < len(prompt) < max_length:
+        raise PromptError(
+            f"prompt {place} has {len(prompt)} tokens; allowed: 1 to {max_length - 1}"
+        )
+    if min(prompt) < 0 or max(prompt) >= vocabulary:
+        at = next(i for i, token in enumerate(prompt) if not 0 <= token < vocabulary)
+        raise PromptError(
+            f"prompt {place} has the token id {prompt[at]} at position {at};"
+            f" allowed: 0 to {vocabulary - 1}"
+        )
+
+
 @dataclass(slots=True)
 class Sample:
     """A continuation: its tokens (with the stop token, if one came) and what is known of each.
@@ -106,7 +120,7 @@ class Generator:
             raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
         requests = []
         for i, prompt in enumerate(prompts):
-            self._check(i, prompt)
+            check_prompt(i, prompt, self.max_length, self.model.config.vocab_size)
             limit = min(max_new_tokens, self.max_length - len(prompt))
             guide = None if guides is None else guides[i]
             for j in range(samples):
@@ -120,19 +134,6 @@ class Generator:
             [r.sample for r in requests[i * samples : (i + 1) * samples]]
             for i in range(len(prompts))
         ]
-
-    def _check(self, place: int, prompt: list[int]) -> None:
-        if not 0 < len(prompt) < self.max_length:
-            raise PromptError(
-                f"prompt {place} has {len(prompt)} tokens; allowed: 1 to {self.max_length - 1}"
-            )
-        vocabulary = self.model.config.vocab_size
-        if min(prompt) < 0 or max(prompt) >= vocabulary:
-            at = next(i for i, token in enumerate(prompt) if not 0 <= token < vocabulary)
-            raise PromptError(
-                f"prompt {place} has the token id {prompt[at]} at position {at};"
-                f" allowed: 0 to {vocabulary - 1}"
-            )
 
     def _guidance(self, guide: Guide | None, place: int, sample: int) -> Guidance | None:
         if guide is None:
