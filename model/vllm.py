@@ -13,18 +13,21 @@ are. Its engine runs in this process, where guides can reach it. What differs fr
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model.checkpoint import load_config
-from model.generate import PromptError, Sample
-from model.guide import Guide
+from model.generate import Sample, check_prompt
+from model.guide import Guidance, Guide
+
+if TYPE_CHECKING:
+    from model.vllm_guides import Guided
 
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # guides are functions of this process
@@ -36,6 +39,17 @@ ENVIRONMENT = {
 
 class VLLMMissingError(ImportError):
     """vLLM is not installed; says how to get it."""
+
+
+class VLLMInterruptedError(RuntimeError):
+    """An exception (a guide's, an interruption) has left the engine in the middle of its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    prompt: list[int]
+    parameters: Any  # vllm.SamplingParams
+    guided: Guided | None
 
 
 class VLLMGenerator:
@@ -55,7 +69,7 @@ class VLLMGenerator:
         seed: int = 0,
         eager: bool = False,
     ) -> None:
-        load_config(checkpoint)  # its errors are clearer than vLLM's
+        self._vocabulary = load_config(checkpoint).vocab_size  # errors clearer than vLLM's
         self._vllm = _import()
         from model.vllm_guides import GuideProcessor
 
@@ -64,7 +78,7 @@ class VLLMGenerator:
         self.seed = seed
         self.calls = 0  # as in `Generator`, part of each sample's randomness
         self.version = 0  # how often `load` has replaced the weights
-        self._numbers = itertools.count()
+        self._interrupted = False
         self._engine = self._vllm.LLM(
             str(checkpoint),
             skip_tokenizer_init=True,
@@ -102,57 +116,78 @@ class VLLMGenerator:
     ) -> list[list[Sample]]:
         """Return ``samples`` continuations of each prompt, in order; ``temperature`` 0 is greedy.
 
-        Raises `PromptError` for a prompt that is empty or leaves no room.
+        ``guides``: one per prompt, or None where the model is free. Raises what
+        `Generator.generate` raises; `VLLMInterruptedError` after a call that an exception ended
+        halfway (a `GuideError` does not: it is raised when the others have been decoded).
         """
-        from model.vllm_guides import ARGUMENT, FILED, Guided
-
-        stops = list(self.stop_ids if stop_ids is None else stop_ids)
-        inputs, parameters, filed = [], [], []
+        if guides is not None and len(guides) != len(prompts):
+            raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
+        requests = []
         for i, prompt in enumerate(prompts):
-            self._check(i, prompt)
-            guide = guides[i] if guides is not None else None
+            check_prompt(i, prompt, self.max_length, self._vocabulary)
             for j in range(samples):
-                key = next(self._numbers)
-                filed.append(key)
-                if guide is not None:
-                    FILED[key] = Guided(guide, temperature or 1.0)
-                inputs.append({"prompt_token_ids": prompt})
-                parameters.append(
-                    self._vllm.SamplingParams(
-                        max_tokens=min(max_new_tokens, self.max_length - len(prompt)),
-                        temperature=temperature,
-                        top_p=top_p,
-                        seed=self._seed(i, j) if temperature > 0 else None,
-                        stop_token_ids=stops,
-                        ignore_eos=True,  # the checkpoint's; ours are the stop ids
-                        logprobs=0,  # the chosen token's only
-                        detokenize=False,
-                        extra_args={ARGUMENT: key},
-                    )
+                parameters = self._vllm.SamplingParams(
+                    max_tokens=min(max_new_tokens, self.max_length - len(prompt)),
+                    temperature=temperature,
+                    top_p=top_p,
+                    seed=self._seed(i, j) if temperature > 0 else None,
+                    stop_token_ids=list(self.stop_ids if stop_ids is None else stop_ids),
+                    ignore_eos=True,  # the checkpoint's; ours are the stop ids
+                    logprobs=0,  # the chosen token's only
+                    detokenize=False,
                 )
+                guided = self._guided(guides[i] if guides else None, i, j, temperature)
+                requests.append(_Request(prompt, parameters, guided))
         self.calls += 1
-        try:
-            outputs = self._engine.generate(inputs, parameters, use_tqdm=False)
-            found = [
-                self._sample(output.outputs[0], FILED.get(key))
-                for output, key in zip(outputs, filed, strict=True)
-            ]
-        finally:
-            for key in filed:
-                FILED.pop(key, None)
+        found = self._run(requests)
         return [found[i : i + samples] for i in range(0, len(found), samples)]
-
-    def _check(self, place: int, prompt: list[int]) -> None:
-        if not 0 < len(prompt) < self.max_length:
-            raise PromptError(
-                f"prompt {place} has {len(prompt)} tokens; allowed: 1 to {self.max_length - 1}"
-            )
 
     def _seed(self, prompt: int, sample: int) -> int:
         entropy = [self.seed, self.calls, prompt, sample]
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
-    def _sample(self, output: Any, guided: Any) -> Sample:
+    def _guided(
+        self, guide: Guide | None, prompt: int, sample: int, temperature: float
+    ) -> Guided | None:
+        if guide is None:
+            return None
+        from model.vllm_guides import Guided
+
+        name = f"sample {sample} of prompt {prompt}"
+        return Guided(Guidance(guide, self._vocabulary, name), temperature or 1.0)
+
+    def _run(self, requests: list[_Request]) -> list[Sample]:
+        """Let vLLM decode; file the guides for as long as it does."""
+        from model.vllm_guides import ARGUMENT, FILED
+
+        if self._interrupted:
+            raise VLLMInterruptedError(
+                "an exception has left an earlier call of generate, and vLLM's engine does not"
+                " survive one; make a new VLLMGenerator"
+            )
+        for number, request in enumerate(requests):
+            if request.guided is not None:
+                FILED[number] = request.guided
+                request.parameters.extra_args = {ARGUMENT: number}
+        self._interrupted = True
+        try:
+            outputs = self._engine.generate(
+                [{"prompt_token_ids": request.prompt} for request in requests],
+                [request.parameters for request in requests],
+                use_tqdm=False,
+            )
+        finally:
+            FILED.clear()
+        self._interrupted = False
+        for request in requests:
+            if request.guided is not None and request.guided.error is not None:
+                raise request.guided.error
+        return [
+            self._sample(output.outputs[0], request.guided)
+            for output, request in zip(outputs, requests, strict=True)
+        ]
+
+    def _sample(self, output: Any, guided: Guided | None) -> Sample:
         """Translate what vLLM wrote; a forced token has the model's own log-probability."""
         tokens = list(output.token_ids)
         chosen = [

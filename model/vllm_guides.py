@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
-from model.guide import Allowed, Forced, Guide
+from model.guide import Guidance, GuideError
 
 ARGUMENT = "guide"
 """The key of ``SamplingParams.extra_args`` that holds the number."""
@@ -23,34 +23,42 @@ ARGUMENT = "guide"
 
 @dataclass(slots=True)
 class Guided:
-    """One request's guide, and what it has decided so far."""
+    """One request's guide at work, and what it has decided for each place of the continuation."""
 
-    guide: Guide
+    guidance: Guidance
     temperature: float  # 1 for greedy decoding
-    forced: dict[int, int] = field(default_factory=dict)  # place in the continuation: token
-    # what the model itself would have given each forced token, nats
+    told: list[int | torch.Tensor | None] = field(default_factory=list)
+    # what the model itself would have given each forced token, nats, by place
     logprobs: dict[int, float] = field(default_factory=dict)
+    error: GuideError | None = None  # to be raised when vLLM has ended: it does not survive one
 
     def __call__(self, written: Sequence[int], logits_V: torch.Tensor) -> torch.Tensor:
         """Return the logits to choose the next token from.
 
-        vLLM may ask again for the same place (a prompt that is read in parts, a request that had
-        to give up its cache); a guide being a pure function, the answer is the same.
+        vLLM may come to one place several times (a prompt that is read in parts, a request that had
+        to give up its cache); the guide is asked once.
         """
         place = len(written)
-        if place not in self.forced:
-            told = self.guide(written)
-            if isinstance(told, Allowed):
-                return logits_V.masked_fill(~told.mask_V.to(logits_V.device), -torch.inf)
-            if isinstance(told, Forced):
-                self.forced |= {place + i: token for i, token in enumerate(told.tokens)}
-        token = self.forced.get(place)
-        if token is None:
+        if place == len(self.told):
+            self.told.append(self._ask(written))
+        told = self.told[place]
+        if told is None:
             return logits_V
-        self.logprobs[place] = float((logits_V / self.temperature).log_softmax(-1)[token])
+        if isinstance(told, torch.Tensor):
+            return logits_V.masked_fill(~told.to(logits_V.device), -torch.inf)
+        self.logprobs[place] = float((logits_V / self.temperature).log_softmax(-1)[told])
         only_V = torch.full_like(logits_V, -torch.inf)
-        only_V[token] = 0.0
+        only_V[told] = 0.0
         return only_V
+
+    def _ask(self, written: Sequence[int]) -> int | torch.Tensor | None:
+        if self.error is not None:
+            return None
+        try:
+            return self.guidance.next(written)
+        except GuideError as error:
+            self.error = error
+            return None
 
 
 FILED: dict[int, Guided] = {}

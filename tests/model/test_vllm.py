@@ -8,8 +8,8 @@ import torch
 from model import Packing
 from model.checkpoint import CheckpointError
 from model.generate import Generator, PromptError
-from model.guide import Allowed, Forced
-from model.vllm import VLLMGenerator, VLLMMissingError
+from model.guide import Allowed, Forced, GuideError
+from model.vllm import VLLMGenerator, VLLMInterruptedError, VLLMMissingError
 from tests.model.tiny import CONFIG, build, ids_of
 
 LENGTHS = (5, 16, 50, 1, 23, 90)  # around and beyond the window of 16
@@ -135,6 +135,38 @@ def test_weights_are_replaced(theirs, checkpoints):
 def test_impossible_prompts_are_named(theirs, length):
     with pytest.raises(PromptError, match=f"has {length} tokens"):
         theirs.generate([[1] * length], max_new_tokens=1)
+
+
+@pytest.mark.vllm
+def test_a_token_outside_the_vocabulary_is_named(theirs):
+    with pytest.raises(PromptError, match="token id 320 at position 1"):
+        theirs.generate([[5, 320]], max_new_tokens=1)
+
+
+@pytest.mark.vllm
+def test_an_impossible_guide_is_named_and_the_engine_goes_on(theirs):
+    with pytest.raises(GuideError, match="sample 0 of prompt 1"):
+        theirs.generate(
+            prompts()[:2], max_new_tokens=4, guides=[None, lambda written: Forced((320,))]
+        )
+    assert_same(
+        theirs.generate(prompts(), max_new_tokens=9), ours().generate(prompts(), max_new_tokens=9)
+    )
+
+
+@pytest.mark.vllm
+def test_after_an_exception_in_the_engine_a_new_one_is_asked_for(checkpoints):
+    generator = VLLMGenerator(checkpoints / "0", eager=True, **SETTINGS)
+    with pytest.raises(ZeroDivisionError):
+        generator.generate([[1]], max_new_tokens=1, guides=[lambda written: 1 // 0])
+    with pytest.raises(VLLMInterruptedError, match="new VLLMGenerator"):
+        generator.generate([[1]], max_new_tokens=1)
+
+
+@pytest.mark.vllm
+def test_one_guide_per_prompt(theirs):
+    with pytest.raises(ValueError, match="1 guides for 2 prompts"):
+        theirs.generate([[1], [2]], max_new_tokens=1, guides=[None])
 
 
 @pytest.mark.vllm
