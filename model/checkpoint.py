@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -31,6 +30,7 @@ from model.tensor_files import (
     TensorFileWriter,
     check_fit,
     read_json,
+    sync,
 )
 from model.transformer import CWM
 
@@ -228,24 +228,16 @@ def _write_json(path: Path, record: Mapping[str, object]) -> None:
 def _exchange(directory: Path, partial: Mapping[str, Path]) -> None:
     """Put the written files in place of an older checkpoint's, ``config.json`` last."""
     for path in partial.values():
-        _sync(path)
+        sync(path)
     for name in ("config.json", INDEX):  # from here on, what is there is no checkpoint
         (directory / name).unlink(missing_ok=True)
-    _sync(directory)
+    sync(directory)
     for old in directory.glob("model*.safetensors"):
         shard = re.fullmatch(r"model(-\d{5}-of-\d{5})?\.safetensors", old.name)
         if shard and old.name not in partial:
             old.unlink()
     for name, path in partial.items():
         if name == "config.json":
-            _sync(directory)
+            sync(directory)
         path.replace(directory / name)
-    _sync(directory)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(directory)

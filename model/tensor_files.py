@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import contextmanager
@@ -177,6 +178,15 @@ def check_fit(where: Path, found: Shapes, expected: Shapes) -> None:
     ]
     if parts:
         raise CheckpointError(f"{where}: the tensors do not fit the config; {'; '.join(parts)}")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class TensorFileWriter:

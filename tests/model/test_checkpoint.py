@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 from benchmarks.measure import extra_memory
 from model import CWM, CWMConfig, Packing
 from model.checkpoint import CheckpointError, load_pretrained, plan_shards, save_pretrained
+from tests.model import copies
 from tests.model.tiny import CONFIG, build, ids_of
 
 SMALL = 60_000  # bytes in a shard: several shards of a test's model
@@ -148,34 +149,7 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-BIG = replace(CONFIG, vocab_size=24_000, hidden_size=512, intermediate_size=1024)
-
-
-def large_model():
-    with torch.device("meta"):
-        model = CWM(BIG)
-    return [(name, torch.ones(p.shape)) for name, p in model.named_parameters()]
-
-
-def loading(directory):
-    large_model()  # what torch loads at its first use is not counted
-    yield
-    model = load_pretrained(directory)
-    assert model.config == BIG
-
-
-def saving(directory):
-    tensors = large_model()
-    yield
-    save_pretrained((BIG, tensors), directory)
-
-
-@pytest.mark.parametrize("size", [50_000_000, 10**9])
-def test_neither_loading_nor_saving_makes_a_second_copy(tmp_path, size):
-    tensors = large_model()
-    copy = sum(tensor.nbytes for _, tensor in tensors)
-    assert copy > 120e6
-    save_pretrained((BIG, tensors), tmp_path, max_shard_bytes=size)
-    largest = max(tensor.nbytes for _, tensor in tensors)
-    assert 0.95 * copy < extra_memory(loading, tmp_path) < copy + 1.2 * largest
-    assert extra_memory(saving, tmp_path) < 0.2 * copy
+def test_neither_loading_nor_saving_makes_a_second_copy(tmp_path):
+    size = copies.save(tmp_path)  # one file: its pages must not stay
+    assert 0.95 * size < extra_memory(copies.loading, tmp_path) < 1.2 * size
+    assert extra_memory(copies.saving, tmp_path) < 0.2 * size
