@@ -25,6 +25,7 @@ from torch.utils.checkpoint import checkpoint
 
 from model.attention import Attention, default_attention
 from model.config import CWMConfig
+from model.linear import linear
 from model.loss import mean_loss, token_losses
 from model.packing import Packing
 from model.rope import Rope, rope_of, rotate
@@ -57,7 +58,7 @@ class Linear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map [..., inputs] to [..., outputs]."""
-        return F.linear(x, self.weight)
+        return linear(x, self.weight)
 
 
 class Embedding(nn.Module):
@@ -142,6 +143,8 @@ class MLP(nn.Module):
 
     def forward(self, x_TE: torch.Tensor) -> torch.Tensor:
         """Map [T, E] to [T, E]."""
+        if not torch.is_grad_enabled() and len(x_TE) > 4096:  # nothing is kept: part by part
+            return torch.cat([self.forward(part) for part in x_TE.split(4096)])
         out: torch.Tensor = self.down_proj(swiglu(self.gate_proj(x_TE), self.up_proj(x_TE)))
         return out
 
