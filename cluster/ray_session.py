@@ -112,7 +112,7 @@ def _runtime_environment(root: Path) -> dict[str, Any]:
         os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
     else:
         runtime["working_dir"] = str(root)
-        runtime["excludes"] = ["/runs/", "/tests/", ".git", ".venv"]
+        runtime["excludes"] = ["/runs/", "/tests/", ".git", ".venv*"]
     return runtime
 
 
