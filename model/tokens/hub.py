@@ -6,7 +6,7 @@ template writes the layout of `model.chat`; ``enable_thinking=True`` ends the ge
 of `model.chat.encode_chat`. Two things differ, because `transformers` encodes a chat as one text:
 
 * a special token's name in a body becomes that token, so bodies must come from a trusted source;
-* a tool's result that starts with a newline may share a token with the header's newlines.
+* a tool's result that starts with an empty line may share a token with the header's newlines.
 """
 
 from __future__ import annotations

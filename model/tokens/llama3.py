@@ -28,8 +28,7 @@ class TokenizerFileError(ValueError):
 def read_tokenizer_model(file: Path) -> tokenizers.Tokenizer:
     """Return the backend of a ``tokenizer.model``, the 256 reserved ids after its tokens.
 
-    Raises `TokenizerFileError` with the line that is malformed. It takes seconds for Llama 3's
-    128,000 tokens; a tokenizer that was saved as ``tokenizer.json`` loads faster.
+    Raises `TokenizerFileError` with the line that is malformed.
     """
     tokens = _read_tokens(file)
     ranks = {token: rank for rank, token in enumerate(tokens)}
@@ -39,9 +38,7 @@ def read_tokenizer_model(file: Path) -> tokenizers.Tokenizer:
         return "".join([character[byte] for byte in token])
 
     merges = [
-        (show(left), show(right))
-        for token, rank in ranks.items()
-        for left, right in _last_merge(token, rank, ranks)
+        (show(left), show(right)) for token in tokens for left, right in _last_merge(token, ranks)
     ]
     vocabulary = {show(token): rank for token, rank in ranks.items()}
     backend = build(models.BPE(vocabulary, merges, ignore_merges=True), LLAMA3_REGEX)
@@ -89,17 +86,17 @@ def _read_line(line: bytes, rank: int) -> tuple[bytes, str]:
     return token, ""
 
 
-def _last_merge(token: bytes, rank: int, ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:
+def _last_merge(token: bytes, ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:
     """Return the merge that completes ``token``; none if it has one byte or is only a whole word.
 
-    Such words exist: tokens that merges of lower rank never lead to.
+    Such words exist: tokens that no merges lead to.
     """
     parts = [token[i : i + 1] for i in range(len(token))]
+    none = len(ranks)
     while len(parts) > 2:
-        joined = [ranks.get(a + b, rank) for a, b in pairwise(parts)]
-        lowest = min(joined)
-        if lowest >= rank:
+        joined = [ranks.get(left + right, none) for left, right in pairwise(parts)]
+        at = joined.index(min(joined))
+        if joined[at] == none:
             return []
-        at = joined.index(lowest)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return [(parts[0], parts[1])] if len(parts) == 2 else []

@@ -23,15 +23,16 @@ MAX_CHARACTERS = 400_000
 """Longer texts are cut into pieces of this many characters, as CWM does."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]+")
+_SURROGATE_BYTES = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _REPLACEMENT = "\ufffd".encode()
 
 
 def _undecodable(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Decode lone surrogates as they were, anything else that is no UTF-8 as U+FFFD."""
-    try:
-        return codecs.lookup_error("surrogatepass")(error)
-    except UnicodeDecodeError as broken:
-        return "\ufffd", broken.end
+    """Decode a lone surrogate as it was, anything else that is no UTF-8 as U+FFFD."""
+    assert isinstance(error, UnicodeDecodeError)
+    if found := _SURROGATE_BYTES.match(error.object, error.start):
+        return found.group().decode("utf-8", "surrogatepass"), found.end()
+    return "\ufffd", error.end
 
 
 codecs.register_error("surrogate-or-replace", _undecodable)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from model.chat import (
     ChatError,
     FormatError,
@@ -11,6 +14,8 @@ from model.chat import (
     encode_chat,
     parse_tool_call,
     render_tool_call,
+    split_reasoning,
+    system_prompt,
     truncate,
 )
 from model.tokens import Special
@@ -52,28 +57,61 @@ def test_special_tokens_in_a_text_body_stay_text(tokenizer):
     assert ids.count(tokenizer.special("eot")) == 1
 
 
-def test_transformers_template_gives_the_same_ids(tokenizer, tmp_path):
-    from transformers import AutoTokenizer
-
-    tokenizer.save(tmp_path)
-    theirs = AutoTokenizer.from_pretrained(tmp_path)
-    chat = [{"role": message.role, "content": message.body} for message in CHAT]
-    found = theirs.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-    ours, _ = encode_chat(CHAT, tokenizer, generation_prefix=True)
-    assert theirs.decode(found) == tokenizer.decode(ours)
-    plain = theirs.apply_chat_template(chat[:3], return_dict=False)
-    assert plain == encode_chat(CHAT[:3], tokenizer)[0]
-
-
 def test_an_answer_ends_at_its_first_stop_token(tokenizer):
     ids = tokenizer.encode_pieces(["42", Special("eot"), "more"])
     assert decode_answer(ids, tokenizer) == "42"
     assert decode_answer(tokenizer.encode("42"), tokenizer) == "42"
 
 
-def test_roles_are_checked():
-    with pytest.raises(ChatError, match="'bot'"):
-        Message("bot", "hello")
+@pytest.mark.parametrize("role", ["bot", "tool", "tool: ", "tool: a b", "User", "user\n", ""])
+def test_roles_are_checked(role):
+    with pytest.raises(ChatError, match="expected system, user, assistant"):
+        Message(role, "hello")
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        *(("assistant", name) for name in ("eot", "eom_id", "bos", "end_of_text")),
+        *(("tool: bash", name) for name in ("start_header_id", "end_header_id")),
+        *(("user", name) for name in ("reasoning_thinking_start", "reasoning_thinking_end")),
+    ],
+)
+def test_a_body_cannot_break_the_layout(role, name):
+    with pytest.raises(ChatError, match=rf"<\|{name}\|> cannot stand in a body of role '{role}'"):
+        Message(role, ("a", Special(name)))
+    assert Message("user", (Special("call_sep"), "a")).pieces == [Special("call_sep"), "a"]
+
+
+def test_bodies_are_stripped_except_results(tokenizer):
+    for role in ("system", "user", "assistant"):
+        ids = [encode_chat([Message(role, body)], tokenizer)[0] for body in ("\n a \t", "a")]
+        assert ids[0] == ids[1]
+    shown = tokenizer.decode(encode_chat([Message("tool: ls", "\n a \t")], tokenizer)[0])
+    assert shown.endswith("\n\n\n a \t<|eot_id|>")
+    assert encode_chat([Message("user", " ")], tokenizer)[0][-1] == tokenizer.special("eot")
+
+
+def test_reasoning_is_asked_for_and_begun(tokenizer):
+    prompt = system_prompt(reasoning=True, environment="You have one tool.\n")
+    assert prompt == (
+        "You are a helpful AI assistant. You always reason before responding, using the following "
+        "format:\n\n<think>\nyour internal reasoning\n</think>\nyour external response"
+        "\n\n# Environment\n\nYou have one tool."
+    )
+    assert system_prompt(reasoning=False) == "You are a helpful AI assistant."
+    chat = [Message("system", prompt), Message("user", "1 + 1?")]
+    ids, loss = encode_chat(chat, tokenizer, generation_prefix=True, reasoning=True)
+    header = "<|start_header_id|>assistant<|end_header_id|>\n\n"
+    assert tokenizer.decode(ids).endswith(f"<|eot_id|>{header}<think>\n")
+    assert len(loss) == len(ids) and not any(loss)
+
+
+def test_the_answer_follows_the_reasoning():
+    assert split_reasoning("one and one\n</think>\n2\n") == ("one and one", "2")
+    for text in ("one and one", "a</think>b</think>c"):
+        with pytest.raises(FormatError, match=r"expected one </think>.*found [02]"):
+            split_reasoning(text)
 
 
 def test_tool_calls_survive_the_round_trip():
@@ -100,10 +138,36 @@ def test_malformed_tool_calls_are_refused(text):
         parse_tool_call(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("no call", "0 opening and 0 closing tags, 0 well-formed"),
+        ("<tool: a>\nls\n</tool><tool: b>\nls\n</tool>", "2 opening and 2 closing tags, 2 well"),
+        ("<tool: bash>\n \n</tool>", "'bash' has no argument"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_said(text, found):
+    with pytest.raises(FormatError, match=found):
+        parse_tool_call(text)
+
+
 def test_truncation_keeps_the_asked_side(tokenizer):
     text = " ".join(str(n) for n in range(200))
     right, left = truncate(text, tokenizer, 30), truncate(text, tokenizer, 30, cut="left")
     assert right.startswith("0 1 2") and right.endswith("[...]")
     assert left.startswith("[...]") and left.endswith("198 199")
-    assert max(len(tokenizer.encode(t)) for t in (left, right)) <= 31
     assert truncate("short", tokenizer, 30) == "short"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text(st.characters(codec="utf-8"), max_size=60),
+    limit=st.integers(0, 40),
+    cut=st.sampled_from(["left", "right"]),
+)
+def test_a_truncated_text_fits(tokenizer, text, limit, cut):
+    shortened = truncate(text, tokenizer, limit, cut=cut)
+    assert len(tokenizer.encode(shortened)) <= max(limit, len(tokenizer.encode("[...]")))
+    if shortened != text:
+        kept = shortened.removeprefix("[...]") if cut == "left" else shortened.removesuffix("[...]")
+        assert text.endswith(kept) if cut == "left" else text.startswith(kept)

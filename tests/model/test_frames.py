@@ -1,8 +1,21 @@
 """What a trace shows of its frames, and getting the full values back."""
 
 import pytest
+from hypothesis import given, settings
 
-from model.frames import Frame, Scopes, Step, Trace, TraceError, diff, leaves_scope, resolve
+from model.frames import (
+    UNCHANGED,
+    Frame,
+    Scopes,
+    Step,
+    Trace,
+    TraceError,
+    diff,
+    leaves_scope,
+    resolve,
+)
+from tests.model import traces
+from tests.model.recording import record
 
 
 def call(source="def f():\n", **values):
@@ -19,6 +32,10 @@ def leave(value="None"):
 
 def shown(frames):
     return [dict(step.locals) if step.locals is not None else step.value for step in diff(frames)]
+
+
+def as_steps(frames):
+    return [Step(f.event, f.source, f.locals, f.value) for f in frames]
 
 
 def test_only_changed_values_are_shown():
@@ -54,19 +71,80 @@ def test_an_episode_in_mid_trace_starts_in_full():
     assert shown(frames) == [{"a": "1"}, {"a": ".."}, "None", {"b": "2"}, {"b": ".."}]
 
 
+GENERATORS = """def count(n):
+    for i in range(n):
+        yield i
+
+def main():
+    a, b = count(2), count(3)
+    return [next(a), next(b), next(a), next(b)]
+"""
+
+
+def test_a_generator_goes_on_with_its_locals_in_full():
+    frames = record(GENERATORS).frames
+    steps = diff(frames)
+    calls = [n for n, frame in enumerate(frames) if frame.event == "call"]
+    assert [dict(steps[n].locals) for n in calls[:5]] == [
+        {},
+        {"n": "2"},
+        {"n": "3"},
+        {"n": "2", "i": "0"},
+        {"n": "3", "i": "0"},
+    ]
+    assert dict(steps[calls[4] + 1].locals) == {"n": "..", "i": ".."}
+    assert resolve(steps) == as_steps(frames)
+
+
+@settings(max_examples=400, deadline=None)
+@given(frames=traces.frames())
+def test_resolving_gives_what_was_recorded(frames):
+    assert resolve(diff(frames)) == as_steps(frames)
+
+
+@settings(max_examples=200, deadline=None)
+@given(frames=traces.frames())
+def test_unchanged_stands_only_for_what_its_scope_has_shown(frames):
+    scopes = []
+    for step in diff(frames):
+        if step.event == "call":
+            scopes.append(set())
+        for name, value in step.locals or ():
+            assert value != UNCHANGED or name in scopes[-1]
+        if step.locals is not None:
+            scopes[-1] = {name for name, _ in step.locals}
+        if step.event == "return":
+            scopes.pop()
+            if scopes:
+                scopes[-1] = set()
+
+
+@settings(max_examples=200, deadline=None)
+@given(frames=traces.frames())
+def test_every_part_that_starts_with_locals_can_be_read_alone(frames):
+    for start, frame in enumerate(frames):
+        if frame.locals is not None:
+            assert resolve(diff(frames[start:])) == as_steps(frames[start:])
+
+
 def test_a_value_that_reads_like_unchanged_is_bracketed():
-    assert shown([call(a=".."), line(a="..")]) == [{"a": "<..>"}, {"a": ".."}]
-    assert dict(resolve(diff([call(a=".."), line(a="..")]))[1].locals) == {"a": ".."}
+    frames = [call(a="..", b="<..>", c="<.."), line(a="..", b="..", c="<<..>>")]
+    assert shown(frames) == [
+        {"a": "<..>", "b": "<<..>>", "c": "<<..>"},
+        {"a": "..", "b": "<..>", "c": "<<<..>>>"},
+    ]
+    assert resolve(diff(frames)) == as_steps(frames)
 
 
 def test_what_refers_to_nothing_stays_unresolved():
     assert Scopes().resolve(Step("call", "f\n", (("a", ".."),))).locals == (("a", ".."),)
 
 
-def test_leaving_the_outermost_scope():
+def test_leaving_the_scope_of_the_first_frame():
     assert leaves_scope([call(), call(), leave(), leave()])
     assert not leaves_scope([call(), call(), leave()])
     assert leaves_scope([line(), leave()])
+    assert not leaves_scope([call(), leave(), line(), leave()])
     assert not leaves_scope([])
 
 
@@ -77,8 +155,14 @@ def test_rows_survive_the_round_trip():
     assert Trace.from_row(row) == Trace("c", frames, whole=True)
 
 
-def test_frames_without_what_their_event_needs_are_refused():
-    with pytest.raises(TraceError, match="no value"):
-        diff([Frame("return", "x\n", line=4)])
-    with pytest.raises(TraceError, match="line 4 has no locals"):
-        diff([Frame("line", "x\n", line=4)])
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (Frame("return", "x\n", line=4), "return frame at line 4 has no value"),
+        (Frame("line", "x\n", line=4), "line 4 has no locals"),
+        (Frame("line", "x\n", (("a", "1"), ("a", "2")), line=4), "line 4 names a local twice"),
+    ],
+)
+def test_frames_without_what_their_event_needs_are_refused(frame, message):
+    with pytest.raises(TraceError, match=message):
+        diff([frame])
