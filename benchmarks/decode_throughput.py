@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -27,7 +28,7 @@ from benchmarks.measure import Seconds, print_table, ratio  # before torch: one 
 
 import torch  # isort: skip
 
-from benchmarks.decode_engines import HF, VLLM, Engine, Ids, Ours, vllm_python
+from benchmarks.decode_engines import HF, STOP, VLLM, Engine, Ids, Ours, vllm_python
 from model import CWM, CWMConfig
 
 CONFIG = CWMConfig(
@@ -129,10 +130,9 @@ def measure(loaded: Mapping[str, Engine], workload: Workload, rounds: int) -> Me
 
 
 def agreement(tokens: list[Ids], others: list[Ids]) -> float:
-    """Return the share of equal tokens; the last one, which our guide may have written, is left
-    out."""
-    pairs = zip(tokens, others, strict=True)
-    return statistics.mean(a == b for x, y in pairs for a, b in zip(x[:-1], y[:-1], strict=True))
+    """Return the share of equal tokens, apart from the stop tokens that our guide writes."""
+    pairs = zip(chain.from_iterable(tokens), chain.from_iterable(others), strict=True)
+    return statistics.mean(a == b for a, b in pairs if STOP not in (a, b))
 
 
 def rows(workload: Workload, measured: Measured) -> Iterator[list[str]]:
