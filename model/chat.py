@@ -46,7 +46,7 @@ class ChatError(ValueError):
 
 
 class FormatError(ValueError):
-    """A text whose tool call is missing, repeated or malformed; says what was found."""
+    """A text whose tool call or reasoning is missing, repeated or malformed; says what is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Messages to tokens, what the loss sees, and tool calls."""
 
 import pytest
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,6 +1,7 @@
 """Meta's ``tokenizer.model``: the same ids as merging by rank, and clear errors."""
 
 import base64
+from itertools import pairwise
 
 import pytest
 import regex
@@ -25,7 +26,7 @@ def by_rank(text, ranks):
         if word.encode() in ranks:
             parts = [word.encode()]
         while len(parts) > 1:
-            joined = [ranks.get(a + b, len(ranks)) for a, b in zip(parts, parts[1:], strict=False)]
+            joined = [ranks.get(a + b, len(ranks)) for a, b in pairwise(parts)]
             at = joined.index(min(joined))
             if joined[at] == len(ranks):
                 break
