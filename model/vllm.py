@@ -13,7 +13,6 @@ are. Its engine runs in this process, where guides can reach it. What differs fr
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.checkpoint import load_config
+from model.checkpoint import CheckpointError, load_config, open_tensors
+from model.config import CWMConfig
 from model.generate import Sample, check_prompt
 from model.guide import Guidance, Guide
 
@@ -69,7 +69,8 @@ class VLLMGenerator:
         seed: int = 0,
         eager: bool = False,
     ) -> None:
-        self._vocabulary = load_config(checkpoint).vocab_size  # errors clearer than vLLM's
+        self._config = load_config(checkpoint)
+        dtype = _checked(Path(checkpoint), self._config)
         self._vllm = _import()
         from model.vllm_guides import GuideProcessor
 
@@ -82,7 +83,7 @@ class VLLMGenerator:
         self._engine = self._vllm.LLM(
             str(checkpoint),
             skip_tokenizer_init=True,
-            dtype=_dtype(Path(checkpoint)),
+            dtype=dtype,  # vLLM's "auto" would make float32 a half
             enforce_eager=eager,
             max_model_len=max_length,
             max_num_seqs=batch,
@@ -95,9 +96,10 @@ class VLLMGenerator:
     def load(self, directory: Path | str) -> int:
         """Replace the weights by another checkpoint's of the same shape; return the new version.
 
-        Samples of later calls carry it. Raises `CheckpointError` for what is no checkpoint.
+        Samples of later calls carry it. Raises `CheckpointError` for another model's checkpoint, or
+        none.
         """
-        load_config(directory)
+        _checked(Path(directory), self._config)
         self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(directory)})
         self._engine.reset_prefix_cache()  # keys and values of the old weights
         self.version += 1
@@ -124,7 +126,7 @@ class VLLMGenerator:
             raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
         requests = []
         for i, prompt in enumerate(prompts):
-            check_prompt(i, prompt, self.max_length, self._vocabulary)
+            check_prompt(i, prompt, self.max_length, self._config.vocab_size)
             for j in range(samples):
                 parameters = self._vllm.SamplingParams(
                     max_tokens=min(max_new_tokens, self.max_length - len(prompt)),
@@ -154,7 +156,7 @@ class VLLMGenerator:
         from model.vllm_guides import Guided
 
         name = f"sample {sample} of prompt {prompt}"
-        return Guided(Guidance(guide, self._vocabulary, name), temperature or 1.0)
+        return Guided(Guidance(guide, self._config.vocab_size, name), temperature or 1.0)
 
     def _run(self, requests: list[_Request]) -> list[Sample]:
         """Let vLLM decode; file the guides for as long as it does."""
@@ -218,8 +220,11 @@ def _import() -> Any:
     return vllm
 
 
-def _dtype(checkpoint: Path) -> str:
-    """Return the type the weights were written in; vLLM's "auto" would make float32 a half."""
-    record = json.loads((checkpoint / "config.json").read_text())
-    dtype: str = record.get("dtype") or record.get("torch_dtype") or "auto"
-    return dtype
+def _checked(checkpoint: Path, config: CWMConfig) -> str:
+    """Return the dtype of a checkpoint's weights; `CheckpointError` unless they are ``config``'s.
+
+    vLLM itself would only warn where a tensor is missing when weights are replaced.
+    """
+    if load_config(checkpoint) != config:
+        raise CheckpointError(f"{checkpoint} has another configuration; make a new VLLMGenerator")
+    return str(open_tensors(checkpoint).dtype()).removeprefix("torch.")

@@ -1,9 +1,11 @@
 """vLLM behind our interface; what needs vLLM itself runs in its environment (`make test-vllm`)."""
 
+import json
 import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from model import Packing
 from model.checkpoint import CheckpointError
@@ -128,6 +130,18 @@ def test_weights_are_replaced(theirs, checkpoints):
     assert_same(
         theirs.generate(prompts(), max_new_tokens=9), ours().generate(prompts(), max_new_tokens=9)
     )
+
+
+@pytest.mark.vllm
+def test_weights_of_another_model_are_refused(theirs, tmp_path):
+    build(head_dim=HEAD_DIM, sliding_window=32).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="another configuration"):
+        theirs.load(tmp_path)
+    state = dict(build(head_dim=HEAD_DIM).state_dict())
+    save_file(state | {"model.norm.weight": torch.ones(3)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(build(head_dim=HEAD_DIM).config.to_hf()))
+    with pytest.raises(CheckpointError, match=r"model\.norm\.weight"):
+        theirs.load(tmp_path)
 
 
 @pytest.mark.vllm
