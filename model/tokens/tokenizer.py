@@ -17,10 +17,13 @@ import tokenizers
 
 from model.tokens import bpe, hub
 from model.tokens.llama3 import TokenizerFileError, read_tokenizer_model
-from model.tokens.specials import RESERVED, SPECIALS, Piece, special_offset, special_text
+from model.tokens.specials import RESERVED, Piece, special_offset, special_text
 
 MAX_CHARACTERS = 400_000
 """Longer texts are cut into pieces of this many characters, as CWM does."""
+
+# a file that has these where CWM has them has the whole block, whatever else it calls the rest
+_LANDMARKS = ("begin_of_text", "eot_id", "frame_sep", "trace_context_start")
 
 _SURROGATES = re.compile("[\ud800-\udfff]+")
 _SURROGATE_BYTES = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
@@ -63,7 +66,7 @@ class Tokenizer:
             tokenizer = cls(tokenizers.Tokenizer.from_buffer(file.read_bytes()))
         except ValueError as error:
             raise TokenizerFileError(f"{file} is not a tokenizer's: {error}") from error
-        for offset in SPECIALS.values():
+        for offset in map(special_offset, _LANDMARKS):
             name, expected = special_text(offset), tokenizer.regular_size + offset
             if (found := tokenizer.backend.token_to_id(name)) != expected:
                 raise TokenizerFileError(
@@ -108,12 +111,12 @@ class Tokenizer:
         """Encode a text that is very long or holds lone surrogates."""
         ids: list[int] = []
         for start in range(0, len(text), MAX_CHARACTERS):
-            rest = text[start : start + MAX_CHARACTERS]
-            while found := _SURROGATES.search(rest):
-                ids += self.backend.encode(rest[: found.start()], add_special_tokens=False).ids
+            part, at = text[start : start + MAX_CHARACTERS], 0
+            for found in _SURROGATES.finditer(part):
+                ids += self.backend.encode(part[at : found.start()], add_special_tokens=False).ids
                 ids += [self._byte_ids[b] for b in found.group().encode("utf-8", "surrogatepass")]
-                rest = rest[found.end() :]
-            ids += self.backend.encode(rest, add_special_tokens=False).ids
+                at = found.end()
+            ids += self.backend.encode(part[at:], add_special_tokens=False).ids
         return ids
 
     def encode_pieces(self, pieces: Iterable[Piece]) -> list[int]:

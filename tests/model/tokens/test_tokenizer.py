@@ -107,7 +107,12 @@ def test_what_is_no_tokenizer_is_refused(tokenizer, tmp_path):
     (tmp_path / "tokenizer.json").write_text(tokenizer.backend.to_str()[:500])
     with pytest.raises(TokenizerFileError, match=r"tokenizer\.json is not a tokenizer's"):
         Tokenizer.load(tmp_path)
-    other = tokenizer.backend.to_str().replace("<|call_sep|>", "<|call|>")
+    other = tokenizer.backend.to_str().replace("<|frame_sep|>", "<|frame|>")
     (tmp_path / "tokenizer.json").write_text(other)
-    with pytest.raises(TokenizerFileError, match=r"id of <\|call_sep\|> is None; CWM's is"):
+    with pytest.raises(TokenizerFileError, match=r"id of <\|frame_sep\|> is None; CWM's is"):
         Tokenizer.load(tmp_path)
+
+
+def test_a_long_text_full_of_surrogates_survives(tokenizer):
+    text = "a\ud800" * 50_000 + "b" * MAX_CHARACTERS
+    assert tokenizer.decode(tokenizer.encode(text)) == text
