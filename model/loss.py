@@ -23,12 +23,15 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
+from model.linear import linear
+
 IGNORED = -100
 """The label of a token whose prediction is not scored."""
 
 CHUNK = 512
-"""Tokens whose logits are held at a time."""
+"""Tokens whose logits are held at a time; fewer on a CPU where the vocabulary is large."""
 
+_CPU_LOGITS = 1 << 22  # 16 MB: glibc gives larger blocks back, and the kernel clears new ones
 _LOGITS_AT_ONCE = 1 << 22  # below this many, keeping the logits beats computing them again
 
 
@@ -52,12 +55,12 @@ def token_losses(
     """
     _check(labels_T, len(weight_VE))
     if chunk is None and len(labels_T) * len(weight_VE) <= _LOGITS_AT_ONCE:
-        logits = F.linear(hidden_TE, weight_VE)
+        logits = linear(hidden_TE, weight_VE)
         logits = logits.to(_wide(logits.dtype))
         if temperature != 1.0:
             logits = logits / temperature
         return F.cross_entropy(logits, labels_T, ignore_index=IGNORED, reduction="none")
-    head = _Head(temperature, chunk or CHUNK, _compute_dtype(hidden_TE))
+    head = _Head.of(hidden_TE, len(weight_VE), temperature, chunk)
     losses: torch.Tensor = _TokenLosses.apply(hidden_TE, weight_VE, labels_T, head)
     return losses
 
@@ -80,7 +83,7 @@ def mean_loss(
     scored_T = (labels_T != IGNORED).to(_wide(hidden_TE.dtype))
     shares_T = scored_T if weights_T is None else scored_T * weights_T.detach()
     shares_T = shares_T / shares_T.sum().clamp(min=1e-9)
-    head = _Head(temperature, chunk or CHUNK, _compute_dtype(hidden_TE))
+    head = _Head.of(hidden_TE, len(weight_VE), temperature, chunk)
     training = torch.is_grad_enabled() and (hidden_TE.requires_grad or weight_VE.requires_grad)
     loss: torch.Tensor = _MeanLoss.apply(hidden_TE, weight_VE, labels_T, shares_T, head, training)
     return loss
@@ -119,6 +122,16 @@ class _Head(NamedTuple):
     chunk: int  # tokens
     dtype: torch.dtype  # of the matrix products
 
+    @classmethod
+    def of(
+        cls, hidden_TE: torch.Tensor, vocabulary: int, temperature: float, chunk: int | None
+    ) -> _Head:
+        if chunk is None:
+            chunk = CHUNK
+            if hidden_TE.device.type == "cpu":
+                chunk = min(max(_CPU_LOGITS // vocabulary, 64), CHUNK)
+        return cls(temperature, chunk, _compute_dtype(hidden_TE))
+
 
 class _Chunk(NamedTuple):
     """C scored tokens: their places in the row, their losses and unnormalised softmax."""
@@ -126,7 +139,7 @@ class _Chunk(NamedTuple):
     places: torch.Tensor  # [C]
     hidden: torch.Tensor  # [C, E]
     labels: torch.Tensor  # [C, 1]
-    exps: torch.Tensor  # [C, V], in a buffer that the next chunk uses again
+    exps: torch.Tensor  # [C, V]
     sums: torch.Tensor  # [C, 1]
     losses: torch.Tensor  # [C]
 
@@ -136,15 +149,9 @@ def _chunks(
 ) -> Iterator[_Chunk]:
     """Go through the scored tokens; on an accelerator, finding them waits for it once."""
     places_S = (labels_T != IGNORED).nonzero().squeeze(1)
-    shape = min(head.chunk, len(places_S)), len(weight_VE)
-    buffer = hidden_TE.new_empty(shape, dtype=_wide(head.dtype))
     for places_C in places_S.split(head.chunk):
         hidden_CE = hidden_TE.index_select(0, places_C).to(head.dtype)
-        logits_CV = buffer[: len(places_C)]
-        if buffer.dtype == head.dtype:
-            torch.mm(hidden_CE, weight_VE.T, out=logits_CV)
-        else:
-            logits_CV.copy_(torch.mm(hidden_CE, weight_VE.T))
+        logits_CV = linear(hidden_CE, weight_VE).to(_wide(head.dtype))
         if head.temperature != 1.0:
             logits_CV /= head.temperature
         labels_C1 = labels_T.index_select(0, places_C).unsqueeze(1)
@@ -161,20 +168,27 @@ class _Gradients:
 
     def __init__(self, hidden_TE: torch.Tensor, weight_VE: torch.Tensor, head: _Head) -> None:
         self.hidden_TE = torch.zeros_like(hidden_TE)
-        self.weight_VE = torch.zeros_like(weight_VE, dtype=_wide(head.dtype))
-        self._head_VE, self._head = weight_VE, head
+        self._sum_VE: torch.Tensor | None = None  # halves are summed in float32
+        self._weight_VE, self._head = weight_VE, head
 
     def add(self, chunk: _Chunk, grads_C: torch.Tensor) -> None:
-        """Add a chunk whose losses have the gradients ``grads_C``; overwrites its buffer."""
+        """Add a chunk whose losses have the gradients ``grads_C``; overwrites its softmax."""
         scale_C1 = (grads_C / self._head.temperature).unsqueeze(1)
         grad_CV = chunk.exps.mul_(scale_C1 / chunk.sums)
         grad_CV = grad_CV.scatter_add_(1, chunk.labels, -scale_C1).to(self._head.dtype)
-        grad_CE = (grad_CV @ self._head_VE).to(self.hidden_TE.dtype)
-        self.hidden_TE.index_copy_(0, chunk.places, grad_CE)
-        if self.weight_VE.dtype == grad_CV.dtype:
-            self.weight_VE.addmm_(grad_CV.T, chunk.hidden)
-        else:  # halves are summed in float32
-            self.weight_VE += grad_CV.T @ chunk.hidden
+        grad_CE = linear(grad_CV, self._weight_VE.t())
+        self.hidden_TE.index_copy_(0, chunk.places, grad_CE.to(self.hidden_TE.dtype))
+        part_VE = linear(grad_CV.t(), chunk.hidden.t())
+        if self._sum_VE is None:
+            self._sum_VE = part_VE.to(_wide(self._head.dtype))
+        else:
+            self._sum_VE += part_VE
+
+    def of_weight(self, dtype: torch.dtype) -> torch.Tensor:
+        """Return the sum for the weight."""
+        if self._sum_VE is None:
+            return torch.zeros_like(self._weight_VE, dtype=dtype)
+        return self._sum_VE.to(dtype)
 
 
 class _TokenLosses(torch.autograd.Function):
@@ -205,7 +219,7 @@ class _TokenLosses(torch.autograd.Function):
         with torch.autocast(hidden_TE.device.type, enabled=False):
             for chunk in _chunks(hidden_TE, compute_VE, labels_T, context.head):
                 gradients.add(chunk, grad_T.index_select(0, chunk.places))
-        return gradients.hidden_TE, gradients.weight_VE.to(weight_VE.dtype), None, None
+        return gradients.hidden_TE, gradients.of_weight(weight_VE.dtype), None, None
 
 
 class _MeanLoss(torch.autograd.Function):
@@ -234,7 +248,7 @@ class _MeanLoss(torch.autograd.Function):
                 if gradients is not None:
                     gradients.add(chunk, shares_C)
         if gradients is not None:
-            context.save_for_backward(gradients.hidden_TE, gradients.weight_VE.to(weight_VE.dtype))
+            context.save_for_backward(gradients.hidden_TE, gradients.of_weight(weight_VE.dtype))
         return loss
 
     @staticmethod
