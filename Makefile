@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 export RAY_USAGE_STATS_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan test test-long test-vllm check format ui bench vllm clean
+.PHONY: help run plan test test-long test-gpu test-vllm check format ui bench vllm clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -29,6 +29,9 @@ test: $(VENV)/installed  ## the tests, the whole smoke pipeline among them
 
 test-long: $(VENV)/installed  ## the heavier tests: kills at many moments, long runs
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+test-gpu: $(VENV)/installed  ## the tests that need an NVIDIA GPU (docs/gpu.md)
+	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
 
 test-vllm: $(VLLM_VENV)/installed  ## the tests that need vLLM, in its environment
 	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/model/test_vllm.py $(ARGS)
