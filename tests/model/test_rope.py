@@ -45,3 +45,10 @@ def test_gradient():
     rope = rope_of(torch.arange(4), config, torch.float64)
     x = torch.randn(4, 2, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: rotate(x, rope), x)
+
+
+def test_halves_are_turned_in_float32():
+    config = CWMConfig(head_dim=8, rope_scaling=None)
+    rope = rope_of(torch.arange(9), config, torch.float32)
+    x = torch.randn(9, 2, 8).bfloat16()
+    assert torch.equal(rotate(x, rope), rotate(x.float(), rope).bfloat16())
