@@ -30,7 +30,6 @@ from model.trace.grammar import (
     unmark,
 )
 from model.trace.parser import (
-    EXPECTED,
     ParsedTrace,
     ParseProblem,
     Reason,
@@ -39,7 +38,6 @@ from model.trace.parser import (
 )
 
 __all__ = [
-    "EXPECTED",
     "MARK",
     "ParseProblem",
     "ParsedTrace",

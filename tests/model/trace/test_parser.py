@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from model.frames import Frame, Step, Trace, diff, leaves_scope, resolve
 from model.tokens import Special
 from model.trace import (
-    EXPECTED,
     ParsedTrace,
     Reason,
     encode,
@@ -18,6 +17,7 @@ from model.trace import (
     final_value,
     parse,
 )
+from model.trace.parser import EXPECTED
 from tests.model import traces
 
 
