@@ -30,6 +30,7 @@ from model.trace.grammar import (
     unmark,
 )
 from model.trace.parser import (
+    EXPECTED,
     ParsedTrace,
     ParseProblem,
     Reason,
@@ -38,6 +39,7 @@ from model.trace.parser import (
 )
 
 __all__ = [
+    "EXPECTED",
     "MARK",
     "ParseProblem",
     "ParsedTrace",
