@@ -12,6 +12,10 @@ from dataclasses import dataclass
 import torch
 
 
+class PackingError(ValueError):
+    """A row has no documents, or one without tokens."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Packing:
     """The documents of a row of T tokens.
@@ -27,9 +31,12 @@ class Packing:
 
     @classmethod
     def of(cls, lengths: Sequence[int], device: torch.device | str = "cpu") -> Packing:
-        """Build the packing of documents of these lengths; `ValueError` unless each is >= 1."""
-        if not lengths or min(lengths) < 1:
-            raise ValueError(f"document lengths {list(lengths)}: there must be some, each >= 1")
+        """Build the packing of documents of these lengths; `PackingError` unless each is >= 1."""
+        if not lengths:
+            raise PackingError("a row of no documents: there must be one at least")
+        if min(lengths) < 1:
+            at = next(i for i, length in enumerate(lengths) if length < 1)
+            raise PackingError(f"document {at} of the row has length {lengths[at]}: at least 1")
         # outside inference mode, so that a packing made while sampling can also be trained on
         with torch.inference_mode(False):
             sizes = torch.tensor(lengths)
