@@ -80,10 +80,11 @@ def mean_loss(
     `token_losses`.
     """
     _check(labels_T, len(weight_VE))
-    scored_T = (labels_T != IGNORED).to(_wide(hidden_TE.dtype))
-    shares_T = scored_T if weights_T is None else scored_T * weights_T.detach()
-    shares_T = shares_T / shares_T.sum().clamp(min=1e-9)
     head = _Head.of(hidden_TE, len(weight_VE), temperature, chunk)
+    shares_T = (labels_T != IGNORED).to(_wide(head.dtype))
+    if weights_T is not None:
+        shares_T = shares_T * weights_T.detach().to(shares_T.dtype)
+    shares_T = shares_T / shares_T.sum().clamp(min=1e-9)
     training = torch.is_grad_enabled() and (hidden_TE.requires_grad or weight_VE.requires_grad)
     loss: torch.Tensor = _MeanLoss.apply(hidden_TE, weight_VE, labels_T, shares_T, head, training)
     return loss

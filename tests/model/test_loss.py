@@ -123,6 +123,8 @@ def test_weights_count_as_shares():
     expected = (losses[0] + 3 * losses[5]) / 4
     assert torch.allclose(mean_loss(hidden, weight, labels, weights), expected)
     assert torch.allclose(mean_loss(hidden, weight, labels), losses.sum() / 34)
+    halves = mean_loss(hidden.bfloat16(), weight.bfloat16(), labels, weights.double())
+    assert halves.dtype == torch.float32 and (halves - expected).abs() < 0.1
 
 
 def test_nothing_is_kept_without_gradients():
