@@ -5,7 +5,8 @@
 One random checkpoint of 11 M parameters, written by ours and loaded by all; prompts of 64 tokens,
 48 new ones, greedy, fp32, one thread, prefill included. vLLM runs in a child process under its own
 interpreter (`make vllm` builds it), eager and compiled, warmed up before anything is measured and
-without computing log-probabilities, which ours always does. The engines take turns, round by round.
+without computing log-probabilities, which ours always does; as pip installs it, without tcmalloc or
+libiomp preloaded. The engines take turns, round by round.
 
 The second table is a queue of 128 prompts of mixed length, each continued by its own number of
 tokens; only those tokens count. Ours and vLLM give a finished sample's lane to the next prompt; HF
