@@ -121,6 +121,8 @@ def save_pretrained(
     config, given = (model.config, model.named_parameters()) if isinstance(model, CWM) else model
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob(".model*.partial"):  # by a process that died
+        left.unlink()
     partial: dict[str, Path] = {}
     try:
         pairs = given.items() if isinstance(given, Mapping) else given

@@ -1,5 +1,7 @@
 import json
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -134,6 +136,49 @@ def test_failed_saving_leaves_the_old_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="misshaped: lm_head"):
         save_pretrained((replace(CONFIG, vocab_size=400), build().state_dict()), tmp_path)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("sizes", [(SMALL, 10**9), (10**9, SMALL), (SMALL, SMALL)])
+def test_a_crash_while_files_are_exchanged_never_mixes_checkpoints(tmp_path, monkeypatch, sizes):
+    class Crash(BaseException):
+        pass
+
+    left = 0
+
+    def until_crash(call):
+        def method(*arguments, **options):
+            nonlocal left
+            if left == 0:
+                raise Crash
+            left -= 1
+            return call(*arguments, **options)
+
+        return method
+
+    old, new = build(1), build(2)
+    seen = set()
+    for steps in range(30):
+        folder = tmp_path / str(steps)
+        save_pretrained(old, folder, max_shard_bytes=sizes[0])
+        left = steps
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", until_crash(Path.replace))
+            patch.setattr(Path, "unlink", until_crash(Path.unlink))
+            with suppress(Crash):
+                save_pretrained(new, folder, max_shard_bytes=sizes[1])
+        try:
+            loaded = load_pretrained(folder)
+        except CheckpointError as error:
+            assert "config.json is missing" in str(error)
+            seen.add("none")
+        else:
+            kind = "old" if torch.equal(loaded.lm_head.weight, old.lm_head.weight) else "new"
+            model = {"old": old, "new": new}[kind]
+            assert all(torch.equal(loaded.get_parameter(n), p) for n, p in model.named_parameters())
+            seen.add(kind)
+        save_pretrained(new, folder)  # whatever was left is no obstacle
+        assert not list(folder.glob(".*"))
+    assert seen == {"old", "none", "new"}
 
 
 def test_what_cannot_be_saved_is_named(tmp_path):

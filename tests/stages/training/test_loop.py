@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from cluster.dag.errors import StoppedError
 from cluster.dag.metrics import read_metrics
 from cluster.devices import device
+from model.checkpoint import load_pretrained, save_pretrained
 from model.transformer import CWM
 from stages.pretrain.settings import PretrainSettings
 from stages.training.batch import build_batch
@@ -55,6 +56,16 @@ def test_zero3_equals_plain_torch(job, micro_rows):
     train(made, LocalSession(made.scratch))
     assert losses(made) == pytest.approx(plain_losses(made), abs=1e-5)
     assert losses(made)[-1] < losses(made)[0] - 0.5
+
+
+def test_training_goes_on_from_a_checkpoint_in_shards(job, tmp_path):
+    first = job(SETTINGS)
+    train(first, LocalSession(first.scratch))
+    save_pretrained(load_pretrained(first.output), tmp_path / "start", max_shard_bytes=50_000)
+    assert len(list((tmp_path / "start").glob("*.safetensors"))) > 2
+    then = replace(job(replace(SETTINGS, steps=1)), weights=tmp_path / "start")
+    train(then, LocalSession(then.scratch))
+    assert losses(then)[0] < losses(first)[0] - 0.5
 
 
 def test_recomputing_activations_changes_nothing(job):
