@@ -15,6 +15,9 @@ from typing import Any
 GLOBAL = "full_attention"
 LOCAL = "sliding_attention"
 
+MAX_LAYERS = 10_000
+"""More is a mistake."""
+
 _SIZES = (
     "vocab_size",
     "hidden_size",
@@ -101,13 +104,15 @@ class CWMConfig:
     pad_token_id: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.layer_types and type(self.num_hidden_layers) is int:
+        _check_counts(self, _SIZES)
+        if self.num_hidden_layers > MAX_LAYERS:  # also keeps a typing error from filling memory
+            raise ConfigError(f"num_hidden_layers is {self.num_hidden_layers}, over {MAX_LAYERS}")
+        if not self.layer_types:
             kinds = tuple(LOCAL if i % 4 else GLOBAL for i in range(self.num_hidden_layers))
             object.__setattr__(self, "layer_types", kinds)
         self._check()
 
     def _check(self) -> None:
-        _check_counts(self, _SIZES)
         _check_numbers(self, ("rms_norm_eps", "rope_theta", "initializer_range"))
         # the first is transformers' demand, though head_dim need not be their quotient
         for whole, part in (
@@ -127,6 +132,8 @@ class CWMConfig:
             )
         if unknown := [kind for kind in self.layer_types if kind not in (GLOBAL, LOCAL)]:
             raise ConfigError(f"layer_types has {unknown[0]!r}; allowed: {GLOBAL}, {LOCAL}")
+        if type(self.scale_residual_init) is not bool:
+            raise ConfigError(f"scale_residual_init is {self.scale_residual_init!r}, no boolean")
         self._check_tokens()
 
     def _check_tokens(self) -> None:

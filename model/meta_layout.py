@@ -48,6 +48,20 @@ PARAMS, METADATA, TOKENIZER = "params.json", ".metadata", "tokenizer.model"
 PREFIX = "model."
 """What precedes a tensor's name in the checkpoint."""
 
+_PICKLE_ERRORS = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading a damaged pickle was seen to end in."""
+
 _OUTER = {
     "model.embed_tokens.weight": "tok_embeddings.weight",
     "model.norm.weight": "norm.weight",
@@ -113,7 +127,7 @@ class MetaTensors:
         self._names = {name: meta_name(name) for name in shapes}
         check_fit(
             directory,
-            {name: tuple(stored.size) for name, stored in self._stored.items()},
+            {name: shape for name, (shape, _) in self._stored.items()},
             {self._names[name]: shape for name, shape in shapes.items()},
         )
 
@@ -123,10 +137,8 @@ class MetaTensors:
             names = list(group)
             state = {}
             for name in names:
-                stored = self._stored[self._names[name]]
-                state[PREFIX + self._names[name]] = torch.empty(
-                    stored.size, dtype=stored.properties.dtype
-                )
+                shape, dtype = self._stored[self._names[name]]
+                state[PREFIX + self._names[name]] = torch.empty(shape, dtype=dtype)
             self._fill(state)
             for name in names:
                 tensor = state.pop(PREFIX + self._names[name])
@@ -146,34 +158,43 @@ class MetaTensors:
 
     def dtype(self) -> torch.dtype:
         """Return the one dtype of all tensors; `CheckpointError` where there are several."""
-        found = {str(stored.properties.dtype): stored for stored in self._stored.values()}
+        found = {str(dtype): dtype for _, dtype in self._stored.values()}
         if len(found) > 1:
             raise CheckpointError(
                 f"{self.directory} mixes {' and '.join(sorted(found))}; say which --dtype to write"
             )
-        return next(iter(found.values())).properties.dtype
+        return next(iter(found.values()))
 
 
-def _stored(directory: Path) -> dict[str, TensorStorageMetadata]:
+Stored = tuple[tuple[int, ...], torch.dtype]
+"""A tensor's shape and dtype."""
+
+
+def _stored(directory: Path) -> dict[str, Stored]:
     """Return what the checkpoint's files hold by Meta's names, after a look at their sizes."""
     file = directory / METADATA
     if not file.is_file():
         raise CheckpointError(f"{file} is missing; a distributed checkpoint is not complete")
     try:
-        metadata = dcp.FileSystemReader(directory).read_metadata()
-        entries = metadata.state_dict_metadata.items()
-        places = (metadata.storage_data or {}).values()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+        stored, ends = _parsed(directory)
+    except _PICKLE_ERRORS as error:
         raise CheckpointError(f"{file} is damaged ({error}); copy or download it again") from error
-    for place in places:
-        part = directory / place.relative_path
-        if not part.is_file() or part.stat().st_size < place.offset + place.length:
+    for part, end in ends:
+        if not part.is_file() or part.stat().st_size < end:
             raise CheckpointError(f"{part} is missing or cut short; copy or download it again")
-    return {
-        name.removeprefix(PREFIX): stored
-        for name, stored in entries
-        if name.startswith(PREFIX) and isinstance(stored, TensorStorageMetadata)
+    return stored
+
+
+def _parsed(directory: Path) -> tuple[dict[str, Stored], list[tuple[Path, int]]]:
+    """Return what is stored, and how far each file must reach."""
+    metadata = dcp.FileSystemReader(directory).read_metadata()
+    places = (metadata.storage_data or {}).values()
+    stored = {
+        name.removeprefix(PREFIX): (tuple(map(int, entry.size)), entry.properties.dtype)
+        for name, entry in metadata.state_dict_metadata.items()
+        if name.startswith(PREFIX) and isinstance(entry, TensorStorageMetadata)
     }
+    return stored, [(directory / p.relative_path, p.offset + p.length) for p in places]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from model.config import GLOBAL, LOCAL, ConfigError, CWMConfig, RopeScaling
+from model.config import GLOBAL, LOCAL, MAX_LAYERS, ConfigError, CWMConfig, RopeScaling
 from model.tokens import RESERVED, SPECIALS
 
 TOKENIZER = "cwm_instruct"
@@ -118,6 +118,8 @@ def from_params(record: Mapping[str, Any]) -> CWMConfig:
     for name in ("dim", "n_layers", "n_heads", "ffn_exp", "multiple_of", "max_seq_len"):
         if type(model[name]) is not int or model[name] < 1:
             raise ConfigError(f"{name} is {model[name]!r}; it must be an integer of at least 1")
+    if model["n_layers"] > MAX_LAYERS:
+        raise ConfigError(f"n_layers is {model['n_layers']}, over {MAX_LAYERS}")
     kinds, window = _layers(model)
     return CWMConfig(
         vocab_size=model["vocab_size"],

@@ -157,6 +157,8 @@ def test_older_and_partial_records_mean_what_transformers_makes_of_them(record):
         ({"rope_theta": 0}, "rope_theta is 0"),
         ({"num_hidden_layers": 2, "layer_types": ("full_attention",)}, "layer_types has 1"),
         ({"num_hidden_layers": 1, "layer_types": ("dense",)}, "dense"),
+        ({"num_hidden_layers": 10**30}, "num_hidden_layers is 1000.*, over 10000"),
+        ({"scale_residual_init": 1}, "scale_residual_init is 1"),
         ({"pad_token_id": 128_256}, "pad_token_id is 128256"),
         ({"eos_token_ids": (None,)}, "eos token is None"),
     ],

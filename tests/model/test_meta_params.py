@@ -128,6 +128,7 @@ def test_a_global_window():
         ({"kv_lora_rank": 512}, "kv_lora_rank is 512"),
         ({"pos_embed_impl": "alibi"}, "pos_embed_impl is 'alibi'"),
         ({"scaled_rope": {"use_attn_scale": True}}, "use_attn_scale True"),
+        ({"n_layers": 10**30}, "n_layers is 1000.*, over 10000"),
         ({"n_heads": 0}, "n_heads is 0"),
         ({"n_heads": 7}, "num_attention_heads, 7"),
         ({"dim": "6144"}, "dim is '6144'"),
