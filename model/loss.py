@@ -9,7 +9,7 @@ and computes each chunk's logits again in the backward pass.
 
 Why not ``F.linear_cross_entropy``: it has no weight per token except with reduction "none", which
 computes the logits again (2.4 times our seconds at 1,024 tokens, 8,192 words, width 256, on an AMD
-processor; its own mean takes 1.7 times them, and does as well as ours at 128,256 words); autocast
+processor; its own mean takes 1.7 times them, and 1.2 times at 128,256 words, width 64); autocast
 passes it by; and with bfloat16 inputs its losses are bfloat16, too coarse for the ratios of RL.
 `benchmarks.loss_memory` measures both.
 
