@@ -173,7 +173,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vllm-python", type=Path, help="an interpreter that has vLLM")
-    parser.add_argument("--rounds", type=int, default=7, help="of the batches; the queue has 3")
+    parser.add_argument("--rounds", type=int, default=5, help="of the batches; the queue has 3")
     parser.add_argument("--batches", type=int, nargs="*", default=BATCHES)
     names = (OURS, THEIRS, EAGER, COMPILED)
     parser.add_argument("--engines", nargs="+", default=names, choices=names)
