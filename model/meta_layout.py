@@ -194,6 +194,8 @@ def _parsed(directory: Path) -> tuple[dict[str, Stored], list[tuple[Path, int]]]
         for name, entry in metadata.state_dict_metadata.items()
         if name.startswith(PREFIX) and isinstance(entry, TensorStorageMetadata)
     }
+    if not all(isinstance(dtype, torch.dtype) for _, dtype in stored.values()):
+        raise TypeError("a tensor's dtype is none")
     return stored, [(directory / p.relative_path, p.offset + p.length) for p in places]
 
 
