@@ -157,7 +157,7 @@ def test_a_limit_cuts_and_says_so(predict):
 def test_the_contexts_end_cuts_and_says_so(predict, shortened):
     out = predict(3, 7, model=shortened(200))[1]
     assert "the model's context is full" in out
-    assert "the true trace takes 254 tokens" in out and "has room for 98" in out
+    assert "the true trace takes 255 tokens" in out and "has room for 97" in out
 
 
 @pytest.fixture
@@ -178,8 +178,8 @@ def test_a_prompt_that_is_too_long_says_by_how_much(predict, shortened):
     code, out, err = predict(3, 7, model=shortened(100))
     assert (code, out) == (1, "")
     assert err == (
-        "PromptTooLongError: the source and the call are 102 tokens, the model's context is 100: "
-        "3 too many\n"
+        "PromptTooLongError: the source and the call are 103 tokens, the model's context is 100: "
+        "4 too many\n"
     )
 
 
