@@ -97,6 +97,7 @@ class Generator:
         self.batch = batch
         self.seed = seed
         self.refresh = refresh or (lambda: 0)
+        self.decoder = Decoder(model)
         self.calls = 0  # part of each sample's randomness: equal calls one after the other differ
 
     def generate(
@@ -159,15 +160,16 @@ class _Decoding:
         temperature: float,
         top_p: float,
     ) -> None:
-        self.refresh, self.attention = generator.refresh, generator.model.attention
+        self.generator, self.attention = generator, generator.model.attention
         self.stops, self.temperature, self.top_p = stops, temperature, top_p
         self.waiting = requests[::-1]  # the next one is the last
         lanes = min(generator.batch, len(requests))
         longest = max((len(r.prompt) + r.limit for r in requests), default=1)
-        self.decoder = Decoder(generator.model, longest)
-        weight = self.decoder.head
-        self.device = weight.device
-        self.cache = Cache(self.decoder.config, lanes, longest, self.device, weight.dtype)
+        self.decoder = generator.decoder
+        self.version = generator.refresh()
+        self.decoder.prepare(longest)
+        self.device = self.decoder.device
+        self.cache = Cache(self.decoder.config, lanes, longest, self.device, self.decoder.dtype)
         self.lane: list[_Request | None] = [None] * lanes
         self.tokens = [0] * lanes  # each lane's last token, not yet in the cache
         self.positions = [0] * lanes  # where that token stands
@@ -188,6 +190,13 @@ class _Decoding:
                 self._shrink(active)
             self._step()
 
+    def _refresh(self) -> None:
+        """Take up newer weights, if there are."""
+        version = self.generator.refresh()
+        if version != self.version:
+            self.version = version
+            self.decoder.sync()
+
     def _refill(self) -> None:
         """Give free lanes to waiting requests, once an eighth of the lanes is free."""
         free = [i for i, request in enumerate(self.lane) if request is None]
@@ -206,7 +215,7 @@ class _Decoding:
             self._prefill(prompts[part], lanes[part])
 
     def _prefill(self, prompts: list[list[int]], lanes: list[list[int]]) -> None:
-        version = self.refresh()
+        self._refresh()
         packing = Packing.of([len(p) for p in prompts], self.device)
         ids_T = torch.tensor([token for p in prompts for token in p], device=self.device)
         attend = Prefill(self.cache, self.attention, packing, lanes)
@@ -214,19 +223,19 @@ class _Decoding:
         ends = packing.cu_seqlens[1:].long() - 1
         copies = torch.tensor([len(targets) for targets in lanes], device=self.device)
         logits_BV = self.decoder.logits(hidden_TE[ends]).repeat_interleave(copies, 0)
-        self._choose(logits_BV, [lane for targets in lanes for lane in targets], version)
+        self._choose(logits_BV, [lane for targets in lanes for lane in targets])
 
     def _step(self) -> None:
-        version = self.refresh()
+        self._refresh()
         step = Step(self.cache, self.positions)
         ids_B = torch.tensor(self.tokens, device=self.device)
         hidden_BE = self.decoder.hidden(ids_B, step.positions_B, step)
         active = self.active
         if len(active) < len(self.lane):
             hidden_BE = hidden_BE[torch.tensor(active, device=self.device)]
-        self._choose(self.decoder.logits(hidden_BE), active, version)
+        self._choose(self.decoder.logits(hidden_BE), active)
 
-    def _choose(self, logits_BV: torch.Tensor, lanes: list[int], version: int) -> None:
+    def _choose(self, logits_BV: torch.Tensor, lanes: list[int]) -> None:
         """Choose the next token of each of ``lanes``, file it, free the finished lanes."""
         requests = [request for lane in lanes if (request := self.lane[lane]) is not None]
         told = {
@@ -247,7 +256,7 @@ class _Decoding:
             sample = requests[row].sample
             sample.tokens.append(token)
             sample.logprobs.append(logprob)
-            sample.versions.append(version)
+            sample.versions.append(self.version)
             sample.forced.append(row in forced)
             sample.finished = token in self.stops
             self._advance(lanes[row], requests[row])

@@ -27,7 +27,7 @@ class Forced:
 class Allowed:
     """Choose the next token among those where ``mask_V`` (bool [V]) is True."""
 
-    mask_V: torch.Tensor
+    mask_V: torch.Tensor  # noqa: N815 - the shape suffix
 
 
 Guide = Callable[[Sequence[int]], Forced | Allowed | None]

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from model import Packing
 from model.generate import Generator, PromptError
+from model.guide import Allowed, Forced, GuideError
 from model.sampling import inverse_cdf
-from tests.model.tiny import build, ids_of
+from tests.model.tiny import CONFIG, build, ids_of
 
 LENGTHS = (5, 16, 50, 1, 23, 37, 8)  # around and beyond the window of 16
 
@@ -127,3 +130,124 @@ def test_impossible_prompts_are_named(length):
 
 def test_no_prompts():
     assert generator(build()).generate([], max_new_tokens=1) == []
+
+
+def test_a_token_outside_the_vocabulary_is_named():
+    for token in (-1, CONFIG.vocab_size):
+        with pytest.raises(PromptError, match=f"token id {token} at position 2"):
+            generator(build()).generate([[1, 2, token]], max_new_tokens=1)
+
+
+@pytest.mark.parametrize("length", [6, 60])  # the window is 16
+def test_greedy_equals_transformers(length):
+    from transformers import CwmConfig, CwmForCausalLM
+
+    model = build()
+    theirs = CwmForCausalLM(CwmConfig(**model.config.to_hf())).eval()
+    theirs.load_state_dict(model.state_dict())
+    ids = torch.stack([ids_of(length, seed=s) for s in range(3)])
+    mask = torch.ones_like(ids)
+    true = theirs.generate(
+        ids, attention_mask=mask, max_new_tokens=40, do_sample=False, eos_token_id=None
+    )
+    found = generator(model).generate(ids.tolist(), max_new_tokens=40)
+    assert [s.tokens for (s,) in found] == true[:, length:].tolist()
+
+
+def test_a_fused_optimiser_step_is_seen():
+    model = build()
+    decoder = generator(model)
+    before = decoder.generate(prompts(), max_new_tokens=10)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    model(ids_of(20), Packing.of([20]), ids_of(20)).backward()
+    optimizer.step()
+    after = decoder.generate(prompts(), max_new_tokens=10)
+    assert before != after == generator(model).generate(prompts(), max_new_tokens=10)
+
+
+def test_weights_change_in_the_middle_of_a_sample():
+    model, other = build(seed=0), build(seed=5)
+    alone = generator(model).generate(prompts()[:3], max_new_tokens=20)
+    calls = 0
+
+    def refresh():
+        nonlocal calls
+        calls += 1
+        if calls == 10:
+            model.load_state_dict(other.state_dict())
+        return 7 if calls < 10 else 8
+
+    swapped = generator(model, refresh=refresh).generate(prompts()[:3], max_new_tokens=20)
+    for (before,), (sample,) in zip(alone, swapped, strict=True):
+        old = sample.versions.count(7)
+        assert sample.versions == [7] * old + [8] * (20 - old) and 0 < old < 20
+        assert sample.tokens[:old] == before.tokens[:old]
+        assert sample.tokens != before.tokens
+    # the whole continuation after a change before the first token is the new weights'
+    assert generator(model, refresh=lambda: 8).generate(prompts(), max_new_tokens=9) == [
+        [replace(s, versions=[8] * 9) for s in samples]
+        for samples in generator(other).generate(prompts(), max_new_tokens=9)
+    ]
+
+
+def test_a_guide_forces_tokens_at_the_models_own_logprobs():
+    model = build()
+
+    def guide(written):
+        return Forced((3, 4)) if len(written) in (0, 5) else None
+
+    guides = [guide if i % 2 else None for i in range(len(LENGTHS))]
+    drawing = {"max_new_tokens": 9, "temperature": 0.7}
+    free = generator(model).generate(prompts(), **drawing)
+    found = generator(model).generate(prompts(), guides=guides, **drawing)
+    for i, (prompt, (before,), (sample,)) in enumerate(zip(prompts(), free, found, strict=True)):
+        if not i % 2:
+            assert sample.tokens == before.tokens and not any(sample.forced)
+            continue
+        assert sample.tokens[:2] == sample.tokens[5:7] == [3, 4]
+        assert [place for place, f in enumerate(sample.forced) if f] == [0, 1, 5, 6]
+        true = recompute(model, prompt, sample.tokens, 0.7)
+        assert (torch.tensor(sample.logprobs) - true).abs().max() < 5e-5
+
+
+def test_a_forced_stop_token_ends_the_sample():
+    decoder = generator(build(), stop_ids=(9,))
+    ((sample,),) = decoder.generate(
+        [[1, 2]], max_new_tokens=9, guides=[lambda written: Forced((3, 9, 4))]
+    )
+    assert sample.tokens == [3, 9] and sample.finished
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_guide_rules_tokens_out(temperature):
+    model = build()
+    mask = torch.zeros(CONFIG.vocab_size, dtype=torch.bool)
+    mask[[5, 6, 7]] = True
+    ((sample,),) = generator(model).generate(
+        [[1, 2]], max_new_tokens=9, temperature=temperature, guides=[lambda written: Allowed(mask)]
+    )
+    assert set(sample.tokens) <= {5, 6, 7} and not any(sample.forced)
+    with torch.no_grad():
+        logits = model(torch.tensor([1, 2, *sample.tokens[:-1]]), Packing.of([10]))[1:]
+    true = logits.masked_fill(~mask, -torch.inf).log_softmax(-1)
+    picked = true.gather(1, torch.tensor(sample.tokens).unsqueeze(1)).squeeze(1)
+    assert (torch.tensor(sample.logprobs) - picked).abs().max() < 5e-5
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (Forced((1, CONFIG.vocab_size)), "forces"),
+        (Forced(()), "at least one"),
+        (Allowed(torch.zeros(CONFIG.vocab_size, dtype=torch.bool)), "allows no token"),
+        (Allowed(torch.ones(3, dtype=torch.bool)), "expected bool"),
+        (Allowed(torch.ones(CONFIG.vocab_size)), "expected bool"),
+    ],
+)
+def test_an_impossible_guide_is_named(told, message):
+    with pytest.raises(GuideError, match=f"sample 0 of prompt 1.*{message}"):
+        generator(build()).generate(
+            [[1], [2]], max_new_tokens=2, guides=[None, lambda written: told]
+        )
+    with pytest.raises(ValueError, match="1 guides for 2 prompts"):
+        generator(build()).generate([[1], [2]], max_new_tokens=2, guides=[None])
