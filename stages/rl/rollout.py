@@ -1,8 +1,8 @@
 """The rollout worker: plays episodes with its own copy of the model, and keeps the copy fresh.
 
-Between two pieces of generation (``swap_every`` tokens) a worker takes up newer weights, also in
-the middle of an answer; a trajectory records the versions of its first and its last tokens, and the
-log-probs under which each token was really sampled.
+Every ``swap_every`` steps of generation a worker takes up newer weights, also in the middle of an
+answer; a trajectory records the versions of its first and its last tokens, and the log-probs under
+which each token was really sampled.
 """
 
 from __future__ import annotations
@@ -31,20 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Episode:
-    """One running episode; ``action`` grows piece by piece."""
+    """One running episode and the action it was given last."""
 
     state: State
     trajectory: Trajectory
     action: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
-    limit: int = 0
-    written: bool = False
+    limit: int = 0  # tokens of the action
     over: bool = False
-
-    @property
-    def room(self) -> int:
-        """Tokens that the current action may still grow."""
-        return 0 if self.written else self.limit - len(self.action)
 
 
 class RolloutWorker:
@@ -63,7 +57,10 @@ class RolloutWorker:
             max_length=spec.settings.max_length,
             stop_ids=self._domain.stop_ids,
             batch=spec.settings.generation_batch,
+            refresh=self._look,
         )
+        self._request: Request | None = None  # the one being played
+        self._steps = 0  # of generation, since the last look for newer weights
 
     def ready(self) -> bool:
         """Answer once the worker has started."""
@@ -78,6 +75,7 @@ class RolloutWorker:
         """Play ``samples`` episodes of each of the request's tasks."""
         started = time.monotonic()
         self._generator.seed, self._generator.calls = request.seed, 0
+        self._request = request
         groups: list[Group] = []
         episodes: list[_Episode] = []
         for name in request.tasks:
@@ -118,48 +116,52 @@ class RolloutWorker:
                 continue  # replaced between the two reads
             self._version = wanted
 
+    def _look(self) -> int:
+        """Return the version to generate with; called at every step of generation."""
+        assert self._request is not None and self._version is not None
+        self._steps += 1
+        if self._settings.swap_every and self._steps > self._settings.swap_every:
+            self._steps = 0
+            return self._refresh(self._request)
+        return self._version
+
     def _act(self, episodes: list[_Episode], request: Request) -> None:
         """Generate one whole action for every episode."""
         for episode in episodes:
-            episode.action, episode.log_probs, episode.written = [], [], False
+            episode.action, episode.log_probs = [], []
             episode.limit = self._domain.env.max_action_length(episode.state)
-        while pending := [episode for episode in episodes if episode.room > 0]:
-            version = self._refresh(request)
-            for alike in self._alike(pending):
-                self._generate(alike, request, version)
-
-    def _piece(self, episode: _Episode) -> int:
-        return min(self._settings.swap_every or episode.room, episode.room)
+        self._refresh(request)
+        self._steps = 0
+        for alike in self._alike([episode for episode in episodes if episode.limit > 0]):
+            self._generate(alike, request)
 
     def _alike(self, pending: list[_Episode]) -> list[list[list[_Episode]]]:
         """Sort episodes for generation: calls of prompts of episodes with an equal context.
 
-        Prompts of one call are sampled equally often and may grow equally far.
+        Prompts of one call are sampled equally often and have actions of one limit.
         """
         prompts: dict[tuple[int, ...], list[_Episode]] = defaultdict(list)
         for episode in pending:
-            prompts[(*episode.state.context, *episode.action)].append(episode)
+            prompts[tuple(episode.state.context)].append(episode)
         calls: dict[tuple[int, int], list[list[_Episode]]] = defaultdict(list)
         for same in prompts.values():
-            calls[len(same), self._piece(same[0])].append(same)
+            calls[len(same), same[0].limit].append(same)
         return list(calls.values())
 
-    def _generate(self, prompts: list[list[_Episode]], request: Request, version: int) -> None:
+    def _generate(self, prompts: list[list[_Episode]], request: Request) -> None:
         first = prompts[0][0]
         samples = self._generator.generate(
-            [[*same[0].state.context, *same[0].action] for same in prompts],
-            max_new_tokens=self._piece(first),
+            [list(same[0].state.context) for same in prompts],
+            max_new_tokens=first.limit,
             temperature=request.temperature,
             samples=len(prompts[0]),
         )
         for same, drawn in zip(prompts, samples, strict=True):
             for episode, sample in zip(same, drawn, strict=True):
-                if not episode.trajectory.agent_tokens and not episode.action:
-                    episode.trajectory.begin_version = version
-                episode.trajectory.end_version = version
-                episode.action += sample.tokens
-                episode.log_probs += sample.logprobs
-                episode.written = sample.finished
+                if not episode.trajectory.agent_tokens:
+                    episode.trajectory.begin_version = sample.versions[0]
+                episode.trajectory.end_version = sample.versions[-1]
+                episode.action, episode.log_probs = sample.tokens, sample.logprobs
 
     def _step(self, episode: _Episode) -> None:
         trajectory = episode.trajectory

@@ -75,7 +75,8 @@ class RLSettings:
     """Drop trajectories whose last tokens are older than this many versions; 0 = synchronous and
     deterministic (paper: 100; its successors on the same system: 8)."""
     swap_every: int = 24
-    """Tokens after which a rollout worker looks for newer weights inside an answer; 0 = never."""
+    """Steps of generation between a rollout worker's looks for newer weights; 0 = only between
+    actions."""
     generation_batch: int = 128
     """Sequences that a rollout worker decodes at once."""
     gibberish_share: float = 0.78
