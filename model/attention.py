@@ -42,12 +42,18 @@ def default_attention(
     packing: Packing,
     window: int | None,
 ) -> torch.Tensor:
-    """Attend with the implementation that fits, in autocast's precision where autocast is on."""
+    """Attend with the implementation that fits; the result has autocast's type where that is on.
+
+    On a CPU autocast leaves attention in float32: SDPA's kernels take longer in bfloat16.
+    """
     device = q_THD.device.type
-    if torch.is_autocast_enabled(device):  # once, not for every chunk; custom operators need it
-        dtype = torch.get_autocast_dtype(device)
+    if not torch.is_autocast_enabled(device):
+        return choose_attention(q_THD)(q_THD, k_TKD, v_TKD, packing, window)
+    half = torch.get_autocast_dtype(device)
+    dtype = torch.float32 if device == "cpu" else half  # custom operators need one type
+    with torch.autocast(device, enabled=False):
         q_THD, k_TKD, v_TKD = q_THD.to(dtype), k_TKD.to(dtype), v_TKD.to(dtype)
-    return choose_attention(q_THD)(q_THD, k_TKD, v_TKD, packing, window)
+        return choose_attention(q_THD)(q_THD, k_TKD, v_TKD, packing, window).to(half)
 
 
 def flash_attention(

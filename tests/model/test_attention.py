@@ -133,12 +133,12 @@ def test_masks_made_while_sampling_serve_training(lengths):
     assert q.grad is not None
 
 
-def test_autocast_decides_the_precision():
+def test_autocast_decides_the_type_and_a_cpu_computes_in_float32():
     packing, inputs = Packing.of([200]), tensors(200, dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         out = default_attention(*inputs, packing, 50)
-    halves = sdpa_attention(*(x.bfloat16() for x in inputs), packing, 50)
-    assert out.dtype == torch.bfloat16 and torch.equal(out, halves)
+    wide = sdpa_attention(*inputs, packing, 50)
+    assert out.dtype == torch.bfloat16 and torch.equal(out, wide.bfloat16())
     out.float().sum().backward()
     assert inputs[0].grad.dtype == torch.float32
 
