@@ -85,9 +85,10 @@ class Prefill:
         """Attend within the prompts, [T, H, D]; keep their keys and values."""
         config = self.cache.config
         source_T, rows_T = self.places[self.cache.slots[layer]]
-        heads = config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads
-        self.cache.store(layer, rows_T, qkv_TXD[:, heads[0] :][source_T])
-        return self.attention(*qkv_TXD.split(heads, 1), self.packing, config.window(layer))
+        heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.cache.store(layer, rows_T, qkv_TXD[:, heads:][source_T])
+        q_THD, k_TKD, v_TKD = qkv_TXD.split([heads, kv_heads, kv_heads], 1)
+        return self.attention(q_THD, k_TKD, v_TKD, self.packing, config.window(layer))
 
 
 def _places(

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from model.products import PACKED_BYTES, Product
 from model.rope import rope_of
@@ -28,7 +29,8 @@ Attend = Callable[[int, torch.Tensor], torch.Tensor]
 class _Layer:
     """The products and norms of one layer."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: nn.Module) -> None:
+        assert isinstance(block, Block)
         attention, mlp = block.self_attn, block.mlp
         self.attention_norm, self.mlp_norm = block.input_layernorm, block.post_attention_layernorm
         self.qkv = Product(attention.q_proj, attention.k_proj, attention.v_proj)

@@ -6,7 +6,7 @@ import torch
 from model import Packing
 from model.generate import Generator, PromptError
 from model.guide import Allowed, Forced, GuideError
-from model.sampling import inverse_cdf
+from model.sampling import draw, inverse_cdf
 from tests.model.tiny import CONFIG, build, ids_of
 
 LENGTHS = (5, 16, 50, 1, 23, 37, 8)  # around and beyond the window of 16
@@ -251,3 +251,10 @@ def test_an_impossible_guide_is_named(told, message):
         )
     with pytest.raises(ValueError, match="1 guides for 2 prompts"):
         generator(build()).generate([[1], [2]], max_new_tokens=2, guides=[None])
+
+
+@pytest.mark.parametrize("vocabulary", [320, 512])
+def test_greedy_takes_the_first_of_equals(vocabulary):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randint(0, 9, (50, vocabulary), generator=generator).float()
+    assert draw(logits)[0] == logits.argmax(-1).tolist()
