@@ -1,11 +1,10 @@
 """Training steps against transformers' CwmForCausalLM: same weights, same rows, taking turns.
 
-    python -m benchmarks.train_throughput [--lengths 512 2048 4096] [--compiled] [--rounds 7]
+    python -m benchmarks.train_throughput [--lengths 512 2048 4096] [--rounds 7]
 
 11.01 M parameters (8 layers, width 256, vocabulary 8,192, window 256), forward, backward and fused
 AdamW, one thread, fp32 unless said. Two documents of 512 tokens, or one of 2,048 or 4,096; HF gets
-them as a batch, with labels, without a cache. ``--compiled`` adds a row with each block compiled
-(needs a C++ compiler, and half a minute).
+them as a batch, with labels, without a cache.
 
 The two shares: a step's FLOPs per second (six per matrix parameter and token, twelve per head
 dimension and visible key) over the rate at which the same process does the step's own matrix
@@ -13,7 +12,7 @@ products in fp32, forward and backward, each shape alone; once by `torch.mm` int
 there already, which is what HF's layers call, once by `model.linear`'s choice (oneDNN), which ours
 do.
 
-Takes about three minutes; four with ``--compiled``.
+Takes about three minutes.
 """
 
 from __future__ import annotations
@@ -78,12 +77,9 @@ def stepper(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], bf16: b
     return step
 
 
-def our_step(length: int, *, bf16: bool = False, compiled: bool = False) -> Step:
+def our_step(length: int, *, bf16: bool = False) -> Step:
     """Return a step of ours: the documents are one packed row."""
     model, ids_BT = seeded(), ids_of(length)
-    if compiled:
-        for block in model.model.layers:
-            block.compile()
     labels_BT = ids_BT.roll(-1, dims=1)
     labels_BT[:, -1] = -100  # HF scores nothing at a document's end either
     packing = Packing.of([length] * len(ids_BT))
@@ -157,23 +153,21 @@ def product_flops(length: int) -> float:
     return 6.0 * parameters * length * DOCUMENTS[length]
 
 
-def variants_of(length: int, compiled: bool) -> dict[str, Step]:
+def variants_of(length: int) -> dict[str, Step]:
     """Return the steps to measure at this length; raises `ValueError` unless all start alike."""
     steps = {"ours": our_step(length), "HF": hf_step(length)}
     if length == min(DOCUMENTS):
         steps |= {"ours, bf16": our_step(length, bf16=True), "HF, bf16": hf_step(length, bf16=True)}
-        if compiled:
-            steps["ours, compiled blocks"] = our_step(length, compiled=True)
     losses = {name: step() for name, step in steps.items()}
     if max(losses.values()) - min(losses.values()) > 1e-2:
         raise ValueError(f"the variants do not compute the same loss: {losses}")
     return steps
 
 
-def measure(length: int, rounds: int, compiled: bool) -> list[list[str]]:
+def measure(length: int, rounds: int) -> list[list[str]]:
     """Measure one length and return its rows of the table."""
     tokens = length * DOCUMENTS[length]
-    steps = variants_of(length, compiled)
+    steps = variants_of(length)
     alone = {"torch.mm": products(tokens, by_mm), "model.linear": products(tokens, by_linear)}
     seconds: Seconds = interleaved({**steps, **alone}, rounds)
     factor = step_flops(length) / product_flops(length)
@@ -210,22 +204,19 @@ def verdict(length: int, name: str, seconds: Seconds) -> list[str]:
         found, bar = ratio(seconds, name, "HF"), BARS[length]
         return [f"HF {found}", f"{bar}: {'met' if found.median >= bar else 'NOT met'}"]
     found = ratio(seconds, name, "ours")
-    if name == "ours, bf16":
-        return [f"fp32 {found}", f"{BF16_BAR}: {'met' if found.median >= BF16_BAR else 'NOT met'}"]
-    return [f"eager {found}", ""]
+    return [f"fp32 {found}", f"{BF16_BAR}: {'met' if found.median >= BF16_BAR else 'NOT met'}"]
 
 
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lengths", type=int, nargs="+", choices=DOCUMENTS, default=[*DOCUMENTS])
-    parser.add_argument("--compiled", action="store_true", help="also with compiled blocks")
     parser.add_argument("--rounds", type=int, default=7, help="at 512; fewer at longer rows")
     arguments = parser.parse_args()
     rows = []
     for length in arguments.lengths:
         rounds = max(3, arguments.rounds * min(DOCUMENTS) * 2 // length)
-        rows += measure(length, min(rounds, arguments.rounds), arguments.compiled)
+        rows += measure(length, min(rounds, arguments.rounds))
     print_table(
         f"A training step (of the rate of torch.mm at 512, fp32: {SHARE_BAR:.0%} or more)",
         [
