@@ -1,11 +1,9 @@
 """Matrix products with a model's weights, for inference: the quickest way that the device has.
 
-In float32 on a CPU products go to oneDNN, through the operator that torch's compiler uses for a
-frozen model: `F.linear` calls MKL there, which has no AVX-512 kernels for AMD processors (2.2 times
-the seconds of large products on a Zen 5). The weights of a small model are copied into oneDNN's own
-layout, and those that read the same input are joined; a step with few lanes reads all weights for
-little work, and reads them so in two thirds of the time or less. Elsewhere, and for a large model,
-which a second copy must not double, the weights are used as they lie.
+For float32 on a CPU the weights of a small model are copied into oneDNN's own layout (see
+`model.linear` for why oneDNN), and those that read the same input are joined: a step with few lanes
+reads all weights for little work, and reads them so in two thirds of the time or less. Elsewhere,
+and for a large model, which a second copy must not double, the weights are used as they lie.
 
 Shape suffixes: T tokens, I inputs, O outputs.
 """
@@ -15,21 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+
+from model.linear import linear
 
 PACKED_BYTES = 1 << 30
 """Of all weights of a model together: above it no copies are made."""
-
-# Below this many multiplications oneDNN's set-up (some 9 us) costs more than it saves.
-_WORTH_ONEDNN = 1 << 20
-
-
-def linear(x_TI: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return ``x_TI @ weight.T``."""
-    if _suits_onednn(x_TI) and len(x_TI) * weight.numel() >= _WORTH_ONEDNN:
-        return _onednn(x_TI, weight)
-    return F.linear(x_TI, weight)
 
 
 def _suits_onednn(tensor: torch.Tensor) -> bool:
