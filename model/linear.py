@@ -34,6 +34,7 @@ def _onednn_fits(x: torch.Tensor, weight_NK: torch.Tensor) -> bool:
         and x.numel() * weight_NK.shape[0] >= _WORTH_IT
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # its compiler takes the operator for frozen weights
     )
 
 
@@ -51,7 +52,7 @@ class _Product(torch.autograd.Function):
         return _product(x, weight_NK)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
+    @once_differentiable
     def backward(
         context: Any, grad: torch.Tensor
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
