@@ -32,11 +32,10 @@ def _onednn(x_TI: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _content(weight: torch.Tensor) -> tuple[int, ...]:
-    """Return what differs after a change: the place, the version, and the bits of a few rows (a
-    fused optimiser does not raise the version)."""
+    """Return what differs after a change: the place, the version (which a fused optimiser does not
+    raise), and the bits."""
     version = 0 if weight.is_inference() else weight._version
-    some_rows = weight.detach()[:: len(weight) // 8 + 1]
-    return weight.data_ptr(), version, int(torch.hash_tensor(some_rows).view(torch.int64))
+    return weight.data_ptr(), version, int(torch.hash_tensor(weight.detach()).view(torch.int64))
 
 
 class Product:
@@ -52,10 +51,8 @@ class Product:
         self._content: list[tuple[int, ...]] = []  # of what was packed
 
     def sync(self, *, pack: bool) -> None:
-        """Take up the modules' weights; with ``pack`` copy them where they have changed.
-
-        A change of some rows only that goes past autograd (``weight.data[3] = ...``) may be missed.
-        """
+        """Take up the modules' weights; with ``pack`` copy them where they have changed, which is
+        found out by reading them once: about as long as one step takes."""
         self.weights = [module.get_parameter("weight") for module in self.modules]
         if not (pack and all(map(_suits_onednn, self.weights))):
             self._packed, self._content = None, []

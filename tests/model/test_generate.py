@@ -154,6 +154,15 @@ def test_greedy_equals_transformers(length):
     assert [s.tokens for (s,) in found] == true[:, length:].tolist()
 
 
+def test_one_row_that_is_changed_past_autograd_is_seen():
+    model, prompt = build(), ids_of(9).tolist()
+    generator = Generator(model, max_length=30, stop_ids=(), seed=0)
+    generator.generate([prompt], max_new_tokens=1)
+    model.lm_head.weight.data[7] = 50 * model.hidden(torch.tensor(prompt), Packing.of([9]))[-1]
+    [[sample]] = generator.generate([prompt], max_new_tokens=1)
+    assert sample.tokens == [7]
+
+
 def test_a_fused_optimiser_step_is_seen():
     model = build()
     decoder = generator(model)
