@@ -1,0 +1,1189 @@
+/* The tracing engine in C; stages/trace/reference.py says the same in Python, and why.
+ *
+ * CPython calls on_event at every event of the thread. An open scope is a frame within the shown
+ * source between its call and its return; they form a stack, so that the frame of an event is
+ * compared with the top only. The scope of a generator that yields is kept on its frame, as f_trace,
+ * until the frame goes on or ends: no table of frames could tell a suspended one from another that
+ * was given its memory.
+ */
+
+#include "render.h"
+
+typedef struct {
+    PyTypeObject *scope_type;
+    PyObject *call, *line, *return_, *exception; /* names of events */
+    PyObject *steps, *shown, *text, *numbers, *definitions, *f_trace; /* names of attributes */
+    PyObject *dunder_class;
+    RenderNames names;
+} ModuleState;
+
+/* One local of a scope: its last text, and the value if it is one that never changes. */
+typedef struct {
+    PyObject *name, *value, *text;
+} Slot;
+
+typedef struct {
+    PyObject_HEAD
+    unsigned long long recording; /* the serial number of the one that it belongs to */
+    Py_ssize_t depth;
+    int line;      /* the line shown last */
+    int raised_at; /* f_lasti of an exception that nothing has followed yet, or -1 */
+    Slot *slots;
+    Py_ssize_t count, room;
+    PyObject *shown; /* the locals of the last frame that had them: (name, text, …) */
+} Scope;
+
+typedef struct {
+    PyFrameObject *frame;
+    Scope *scope;
+} Open;
+
+typedef struct {
+    PyObject_HEAD
+    ModuleState *state;
+    PyObject *targets, *begin, *close, *stopped;
+    PyObject *leaving, *yielding, *ends_a_loop; /* bytes: a flag for each opcode */
+    Py_ssize_t max_events, max_bytes, max_calls, value_chars;
+
+    /* the source that is shown, kept from one recording to the next */
+    PyObject *shown, *text;
+    int *numbers, *definitions; /* by line of the file; 0 where there is none */
+    Py_ssize_t lines;
+
+    /* the recording in the making: steps is NULL when there is none */
+    PyObject *steps, *file, *raised;
+    unsigned long long recording;
+    Py_ssize_t depth, bytes, calls;
+    Open *open;
+    Py_ssize_t open_count, open_room;
+    Text buffer;
+} Engine;
+
+/* -- scopes ---------------------------------------------------------------------------------- */
+
+static void
+scope_dealloc(Scope *scope)
+{
+    PyTypeObject *type = Py_TYPE(scope);
+    for (Py_ssize_t i = 0; i < scope->count; i++) {
+        Py_DECREF(scope->slots[i].name);
+        Py_XDECREF(scope->slots[i].value);
+        Py_DECREF(scope->slots[i].text);
+    }
+    PyMem_Free(scope->slots);
+    Py_XDECREF(scope->shown);
+    PyObject_Free(scope);
+    Py_DECREF(type);
+}
+
+static PyType_Slot scope_slots[] = {
+    {Py_tp_dealloc, scope_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec scope_spec = {
+    .name = "stages.trace._native.Scope",
+    .basicsize = sizeof(Scope),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = scope_slots,
+};
+
+static Scope *
+scope_new(Engine *self)
+{
+    Scope *scope = PyObject_New(Scope, self->state->scope_type);
+    if (scope == NULL) {
+        return NULL;
+    }
+    scope->recording = self->recording;
+    scope->depth = 0;
+    scope->line = 1;
+    scope->raised_at = -1;
+    scope->slots = NULL;
+    scope->count = scope->room = 0;
+    scope->shown = NULL;
+    return scope;
+}
+
+/* The slot of a name, at first at the place where the frame before had it; -1 when it has none. */
+static Py_ssize_t
+scope_find(const Scope *scope, PyObject *name, Py_ssize_t expected)
+{
+    if (expected < scope->count && scope->slots[expected].name == name) {
+        return expected;
+    }
+    for (Py_ssize_t i = 0; i < scope->count; i++) {
+        if (scope->slots[i].name == name) {
+            return i;
+        }
+    }
+    for (Py_ssize_t i = 0; i < scope->count; i++) { /* not interned: written by hand */
+        if (PyUnicode_Compare(scope->slots[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int
+scope_add(Scope *scope, PyObject *name, PyObject *text)
+{
+    if (scope->count == scope->room) {
+        Py_ssize_t room = scope->room * 2 + 4;
+        Slot *slots = PyMem_Resize(scope->slots, Slot, room);
+        if (slots == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        scope->slots = slots;
+        scope->room = room;
+    }
+    scope->slots[scope->count++] = (Slot){Py_NewRef(name), NULL, Py_NewRef(text)};
+    return 0;
+}
+
+/* -- the locals of a frame ------------------------------------------------------------------- */
+
+/* Names and values in turn, all owned. */
+typedef struct {
+    PyObject *few[64];
+    PyObject **all;
+    Py_ssize_t count;
+} Variables;
+
+static int
+variables_room(Variables *variables, Py_ssize_t most)
+{
+    variables->count = 0;
+    variables->all = variables->few;
+    if (most > (Py_ssize_t)Py_ARRAY_LENGTH(variables->few)) {
+        variables->all = PyMem_New(PyObject *, most);
+        if (variables->all == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void
+variables_free(Variables *variables)
+{
+    for (Py_ssize_t i = 0; i < variables->count; i++) {
+        Py_DECREF(variables->all[i]);
+    }
+    if (variables->all != variables->few) {
+        PyMem_Free(variables->all);
+    }
+}
+
+static int
+is_hidden(ModuleState *state, PyObject *name, bool in_class)
+{
+    if (!PyUnicode_CheckExact(name)) {
+        return 1; /* a class body may write such into its namespace */
+    }
+    if (PyUnicode_GET_LENGTH(name) < 2 || PyUnicode_READ_CHAR(name, 0) != '_'
+        || PyUnicode_READ_CHAR(name, 1) != '_') {
+        return 0;
+    }
+    return in_class || PyUnicode_Compare(name, state->dunder_class) == 0;
+}
+
+static int
+variables_of_dict(ModuleState *state, Variables *variables, PyObject *dict, bool in_class)
+{
+    if (variables_room(variables, 2 * PyDict_GET_SIZE(dict)) < 0) {
+        return -1;
+    }
+    PyObject *name, *value;
+    for (Py_ssize_t place = 0; PyDict_Next(dict, &place, &name, &value);) {
+        if (!is_hidden(state, name, in_class)) {
+            variables->all[variables->count++] = Py_NewRef(name);
+            variables->all[variables->count++] = Py_NewRef(value);
+        }
+    }
+#if PY_VERSION_HEX < 0x030D0000
+    /* The frame keeps this dict until it is asked again. What it holds would outlive its last name
+       and be finalised at the next event, unseen. Where nobody else has the dict it lets go. */
+    if (!in_class && Py_REFCNT(dict) == 2) {
+        for (Py_ssize_t i = 0; i < variables->count; i += 2) {
+            if (!trace_is_changeless(Py_TYPE(variables->all[i + 1]))
+                && PyDict_SetItem(dict, variables->all[i], Py_None) < 0) {
+                variables_free(variables);
+                return -1;
+            }
+        }
+    }
+#endif
+    return 0;
+}
+
+static int
+variables_of_mapping(ModuleState *state, Variables *variables, PyObject *mapping, bool in_class)
+{
+    PyObject *items = PyMapping_Items(mapping);
+    if (items == NULL) {
+        return -1;
+    }
+    if (variables_room(variables, 2 * PyList_GET_SIZE(items)) < 0) {
+        Py_DECREF(items);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
+        PyObject *pair = PyList_GET_ITEM(items, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            PyErr_SetString(PyExc_ValueError, "a namespace has items that are no pairs");
+            variables_free(variables);
+            Py_DECREF(items);
+            return -1;
+        }
+        if (!is_hidden(state, PyTuple_GET_ITEM(pair, 0), in_class)) {
+            variables->all[variables->count++] = Py_NewRef(PyTuple_GET_ITEM(pair, 0));
+            variables->all[variables->count++] = Py_NewRef(PyTuple_GET_ITEM(pair, 1));
+        }
+    }
+    Py_DECREF(items);
+    return 0;
+}
+
+static int
+variables_take(Engine *self, Variables *variables, PyFrameObject *frame, bool in_class)
+{
+    PyObject *locals = PyFrame_GetLocals(frame);
+    if (locals == NULL) {
+        return -1;
+    }
+    int result = PyDict_CheckExact(locals)
+                 ? variables_of_dict(self->state, variables, locals, in_class)
+                 : variables_of_mapping(self->state, variables, locals, in_class);
+    Py_DECREF(locals);
+    return result;
+}
+
+/* Before 3.13 the order of a frame's locals is that in which they were met by those who asked for
+   them; the trampoline of sys.settrace asks at every event. */
+static int
+variables_meet(PyFrameObject *frame)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    PyObject *locals = PyFrame_GetLocals(frame);
+    if (locals == NULL) {
+        return -1;
+    }
+    Py_DECREF(locals);
+#else
+    (void)frame;
+#endif
+    return 0;
+}
+
+/* Bring a slot up to date with its variable's value; add to size what showing the change takes. */
+static Py_ssize_t
+slot_update(Engine *self, Scope *scope, PyObject *name, PyObject *value, Py_ssize_t expected,
+            Py_ssize_t *size)
+{
+    Py_ssize_t place = scope_find(scope, name, expected);
+    *size += PyUnicode_GET_LENGTH(name) + 6;
+    if (place >= 0 && scope->slots[place].value == value) {
+        *size += 2;
+        return place;
+    }
+    Text *buffer = &self->buffer;
+    trace_text_shorten(buffer, 0);
+    if (trace_render(&self->state->names, buffer, value, self->value_chars) < 0) {
+        return -1;
+    }
+    if (place >= 0 && trace_text_is(buffer, scope->slots[place].text)) {
+        *size += 2;
+    }
+    else {
+        *size += buffer->length;
+        PyObject *text = trace_text_object(buffer, 0);
+        if (text == NULL) {
+            return -1;
+        }
+        if (place >= 0) {
+            Py_SETREF(scope->slots[place].text, text);
+        }
+        else {
+            int result = scope_add(scope, name, text);
+            Py_DECREF(text);
+            if (result < 0) {
+                return -1;
+            }
+            place = scope->count - 1;
+        }
+    }
+    Slot *slot = &scope->slots[place];
+    Py_XSETREF(slot->value, trace_is_changeless(Py_TYPE(value)) ? Py_NewRef(value) : NULL);
+    return place;
+}
+
+/* Return (name, text, …) of the slots at these places: that of the frame before if it is equal. */
+static PyObject *
+scope_show(Scope *scope, const Py_ssize_t *places, Py_ssize_t count)
+{
+    PyObject *before = scope->shown;
+    bool same = before != NULL && PyTuple_GET_SIZE(before) == 2 * count;
+    for (Py_ssize_t i = 0; same && i < count; i++) {
+        const Slot *slot = &scope->slots[places[i]];
+        same = PyTuple_GET_ITEM(before, 2 * i) == slot->name
+               && PyTuple_GET_ITEM(before, 2 * i + 1) == slot->text;
+    }
+    if (same) {
+        return Py_NewRef(before);
+    }
+    PyObject *shown = PyTuple_New(2 * count);
+    if (shown == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const Slot *slot = &scope->slots[places[i]];
+        PyTuple_SET_ITEM(shown, 2 * i, Py_NewRef(slot->name));
+        PyTuple_SET_ITEM(shown, 2 * i + 1, Py_NewRef(slot->text));
+    }
+    if (count > 0) { /* the empty tuple is shared */
+        PyObject_GC_UnTrack(shown); /* of str only: it is in no cycle, and there are many */
+    }
+    Py_XSETREF(scope->shown, Py_NewRef(shown));
+    return shown;
+}
+
+static PyObject *
+snapshot(Engine *self, Scope *scope, PyFrameObject *frame, int flags, Py_ssize_t *size)
+{
+    Variables variables;
+    if (variables_take(self, &variables, frame, !(flags & CO_OPTIMIZED)) < 0) {
+        return NULL;
+    }
+    PyObject *shown = NULL;
+    Py_ssize_t few[32], *places = few, count = variables.count / 2;
+    if (count > (Py_ssize_t)Py_ARRAY_LENGTH(few)) {
+        places = PyMem_New(Py_ssize_t, count);
+        if (places == NULL) {
+            PyErr_NoMemory();
+            goto done;
+        }
+    }
+    Py_ssize_t place = -1;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        place = slot_update(
+            self, scope, variables.all[2 * i], variables.all[2 * i + 1], place + 1, size);
+        if (place < 0) {
+            goto done;
+        }
+        places[i] = place;
+    }
+    shown = scope_show(scope, places, count);
+done:
+    if (places != few) {
+        PyMem_Free(places);
+    }
+    variables_free(&variables);
+    return shown;
+}
+
+/* -- recordings ------------------------------------------------------------------------------ */
+
+static void
+scopes_clear(Engine *self)
+{
+    while (self->open_count > 0) {
+        Open *top = &self->open[--self->open_count];
+        PyFrameObject *frame = top->frame;
+        Scope *scope = top->scope;
+        Py_DECREF(scope);
+        Py_DECREF(frame);
+    }
+}
+
+static int
+scopes_push(Engine *self, PyFrameObject *frame, Scope *scope)
+{
+    if (self->open_count == self->open_room) {
+        Py_ssize_t room = self->open_room * 2 + 16;
+        Open *open = PyMem_Resize(self->open, Open, room);
+        if (open == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->open = open;
+        self->open_room = room;
+    }
+    self->open[self->open_count++] = (Open){
+        (PyFrameObject *)Py_NewRef(frame), (Scope *)Py_NewRef(scope)};
+    return 0;
+}
+
+static int
+recording_close(Engine *self, const char *outcome, PyObject *result)
+{
+    if (self->steps == NULL) {
+        return 0;
+    }
+    Py_CLEAR(self->steps);
+    scopes_clear(self);
+    PyObject *done = result == NULL
+        ? PyObject_CallFunction(self->close, "ssn", outcome, "", self->calls)
+        : PyObject_CallFunction(self->close, "sOn", outcome, result, self->calls);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* End the recording and the program: a budget is spent. Always -1. */
+static int
+stop_tracing(Engine *self, const char *outcome)
+{
+    if (recording_close(self, outcome, NULL) == 0) {
+        PyErr_SetString(self->stopped, outcome);
+    }
+    return -1;
+}
+
+/* Read {line: number} into an array of the given length; those that are beyond it are left out. */
+static int
+read_lines(PyObject *mapping, int *lines, Py_ssize_t length)
+{
+    PyObject *key, *value;
+    for (Py_ssize_t place = 0; PyDict_Next(mapping, &place, &key, &value);) {
+        long line = PyLong_AsLong(key), number = PyLong_AsLong(value);
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+        if (line < 0 || number < 1 || number > INT_MAX) {
+            PyErr_SetString(PyExc_ValueError, "lines are numbered from 1");
+            return -1;
+        }
+        if (line < length) {
+            lines[line] = (int)number;
+        }
+    }
+    return 0;
+}
+
+static Py_ssize_t
+greatest_line(PyObject *mapping)
+{
+    PyObject *key;
+    Py_ssize_t greatest = 0;
+    for (Py_ssize_t place = 0; PyDict_Next(mapping, &place, &key, NULL);) {
+        Py_ssize_t line = PyLong_AsSsize_t(key);
+        greatest = line > greatest ? line : greatest;
+    }
+    return PyErr_Occurred() ? -1 : greatest;
+}
+
+static int
+show_source(Engine *self, PyObject *shown)
+{
+    if (self->shown == shown) {
+        return 0;
+    }
+    ModuleState *state = self->state;
+    int result = -1, *numbers = NULL, *definitions = NULL;
+    PyObject *text = PyObject_GetAttr(shown, state->text);
+    PyObject *by_line = PyObject_GetAttr(shown, state->numbers);
+    PyObject *decorated = PyObject_GetAttr(shown, state->definitions);
+    if (text == NULL || by_line == NULL || decorated == NULL) {
+        goto done;
+    }
+    if (!PyTuple_Check(text) || !PyDict_Check(by_line) || !PyDict_Check(decorated)) {
+        PyErr_SetString(PyExc_TypeError, "a ShownSource has a tuple and two dicts");
+        goto done;
+    }
+    Py_ssize_t length = greatest_line(by_line);
+    if (length++ < 0) {
+        goto done;
+    }
+    numbers = PyMem_Calloc((size_t)length, sizeof(int));
+    definitions = PyMem_Calloc((size_t)length, sizeof(int));
+    if (numbers == NULL || definitions == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    if (read_lines(by_line, numbers, length) < 0 || read_lines(decorated, definitions, length) < 0) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < length; i++) {
+        if (numbers[i] > PyTuple_GET_SIZE(text)) {
+            PyErr_SetString(PyExc_ValueError, "a line is beyond the text");
+            goto done;
+        }
+    }
+    Py_XSETREF(self->shown, Py_NewRef(shown));
+    Py_XSETREF(self->text, Py_NewRef(text));
+    PyMem_Free(self->numbers);
+    PyMem_Free(self->definitions);
+    self->numbers = numbers;
+    self->definitions = definitions;
+    self->lines = length;
+    numbers = definitions = NULL;
+    result = 0;
+done:
+    PyMem_Free(numbers);
+    PyMem_Free(definitions);
+    Py_XDECREF(text);
+    Py_XDECREF(by_line);
+    Py_XDECREF(decorated);
+    return result;
+}
+
+static int
+at_line(const Engine *self, const int *lines, int line)
+{
+    return line > 0 && line < self->lines ? lines[line] : 0;
+}
+
+/* Open a recording if this is a call of a target that is wanted: 1, 0 or -1. */
+static int
+recording_begin(Engine *self, PyFrameObject *frame, PyCodeObject *code)
+{
+    PyObject *key = PyLong_FromVoidPtr(code);
+    if (key == NULL) {
+        return -1;
+    }
+    PyObject *target = PyDict_GetItemWithError(self->targets, key);
+    Py_DECREF(key);
+    if (target == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    PyObject *recording = PyObject_CallFunctionObjArgs(self->begin, target, frame, NULL);
+    if (recording == NULL) {
+        return -1;
+    }
+    if (recording == Py_None) {
+        Py_DECREF(recording);
+        return 0;
+    }
+    PyObject *steps = PyObject_GetAttr(recording, self->state->steps);
+    Py_DECREF(recording);
+    PyObject *shown = steps == NULL ? NULL : PyObject_GetAttr(target, self->state->shown);
+    int result = -1;
+    if (shown != NULL && !PyList_CheckExact(steps)) {
+        PyErr_SetString(PyExc_TypeError, "a recording's steps are a list");
+    }
+    else if (shown != NULL && show_source(self, shown) == 0) {
+        self->steps = Py_NewRef(steps);
+        self->recording++;
+        self->depth = self->bytes = 0;
+        Py_CLEAR(self->raised);
+        Py_XSETREF(self->file, Py_NewRef(code->co_filename));
+        result = 1;
+    }
+    Py_XDECREF(steps);
+    Py_XDECREF(shown);
+    return result;
+}
+
+/* Append (event, line, locals, value, unwinding, depth). size is what locals or value take. */
+static int
+record(Engine *self, const Scope *scope, PyObject *event, PyObject *locals, PyObject *value,
+       bool unwinding, Py_ssize_t size)
+{
+    PyObject *source = PyTuple_GET_ITEM(self->text, scope->line - 1);
+    self->bytes += size + 24 + PyUnicode_GET_LENGTH(source);
+    if (PyList_GET_SIZE(self->steps) >= self->max_events) {
+        return stop_tracing(self, "event-budget");
+    }
+    if (self->bytes > self->max_bytes) {
+        return stop_tracing(self, "byte-budget");
+    }
+    PyObject *line = PyLong_FromLong(scope->line), *depth = PyLong_FromSsize_t(scope->depth);
+    PyObject *step = line == NULL || depth == NULL ? NULL : PyTuple_New(6);
+    if (step == NULL) {
+        Py_XDECREF(line);
+        Py_XDECREF(depth);
+        return -1;
+    }
+    PyTuple_SET_ITEM(step, 0, Py_NewRef(event));
+    PyTuple_SET_ITEM(step, 1, line);
+    PyTuple_SET_ITEM(step, 2, Py_NewRef(locals));
+    PyTuple_SET_ITEM(step, 3, Py_NewRef(value));
+    PyTuple_SET_ITEM(step, 4, PyBool_FromLong(unwinding));
+    PyTuple_SET_ITEM(step, 5, depth);
+    PyObject_GC_UnTrack(step); /* nothing in it leads back to it */
+    int result = PyList_Append(self->steps, step);
+    Py_DECREF(step);
+    return result;
+}
+
+static void
+place_scope(const Engine *self, Scope *scope, int line)
+{
+    int number = at_line(self, self->numbers, line);
+    if (number > 0) {
+        scope->line = number;
+    }
+}
+
+static int
+record_locals(Engine *self, Scope *scope, PyFrameObject *frame, int flags, PyObject *event,
+              int line)
+{
+    place_scope(self, scope, line);
+    Py_ssize_t size = 0;
+    PyObject *locals = snapshot(self, scope, frame, flags, &size);
+    if (locals == NULL) {
+        return -1;
+    }
+    int result = record(self, scope, event, locals, Py_None, false, size);
+    Py_DECREF(locals);
+    return result;
+}
+
+/* Record a value and return its text. */
+static PyObject *
+record_value(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *event, PyObject *value,
+             bool unwinding)
+{
+    place_scope(self, scope, PyFrame_GetLineNumber(frame));
+    Text *buffer = &self->buffer;
+    trace_text_shorten(buffer, 0);
+    if (trace_render(&self->state->names, buffer, value, self->value_chars) < 0) {
+        return NULL;
+    }
+    PyObject *text = trace_text_object(buffer, 0);
+    if (text == NULL) {
+        return NULL;
+    }
+    if (record(self, scope, event, Py_None, text, unwinding, PyUnicode_GET_LENGTH(text)) < 0) {
+        Py_DECREF(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* -- events ---------------------------------------------------------------------------------- */
+
+/* The opcode at which a frame stands, or -1. */
+static int
+operation(PyFrameObject *frame)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    PyObject *bytes = PyCode_GetCode(code);
+    Py_DECREF(code);
+    if (bytes == NULL) {
+        return -1;
+    }
+    int place = PyFrame_GetLasti(frame), found = 0;
+    if (place >= 0 && place < PyBytes_GET_SIZE(bytes)) {
+        found = (unsigned char)PyBytes_AS_STRING(bytes)[place];
+    }
+    Py_DECREF(bytes);
+    return found;
+}
+
+static bool
+has_opcode(PyObject *flags, int opcode)
+{
+    return opcode < PyBytes_GET_SIZE(flags) && PyBytes_AS_STRING(flags)[opcode] != 0;
+}
+
+/* The scope that a suspended generator's frame kept, a new reference; NULL when it has none of
+   this recording, or with an exception set. */
+static Scope *
+kept_scope(Engine *self, PyFrameObject *frame)
+{
+    PyObject *found = PyObject_GetAttr((PyObject *)frame, self->state->f_trace);
+    if (found == NULL) {
+        return NULL;
+    }
+    if (Py_IS_TYPE(found, self->state->scope_type)
+        && ((Scope *)found)->recording == self->recording) {
+        return (Scope *)found;
+    }
+    Py_DECREF(found);
+    return NULL;
+}
+
+/* Whether a frame's code is within the shown source: 1, 0 or -1. */
+static int
+is_shown(const Engine *self, const PyCodeObject *code)
+{
+    if (at_line(self, self->numbers, code->co_firstlineno) == 0) {
+        return 0;
+    }
+    return PyObject_RichCompareBool(code->co_filename, self->file, Py_EQ);
+}
+
+enum { RESUMABLE = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR };
+
+static int
+enter(Engine *self, PyFrameObject *frame, PyCodeObject *code)
+{
+    Scope *scope = NULL;
+    if (code->co_flags & RESUMABLE) {
+        scope = kept_scope(self, frame);
+        if (scope == NULL && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    if (scope == NULL) {
+        scope = scope_new(self);
+        if (scope == NULL) {
+            return -1;
+        }
+    }
+    scope->depth = self->depth++;
+    scope->raised_at = -1;
+    int line = PyFrame_GetLineNumber(frame);
+    if (line == code->co_firstlineno) {
+        int definition = at_line(self, self->definitions, line);
+        line = definition > 0 ? definition : line;
+    }
+    int result = scopes_push(self, frame, scope);
+    if (result == 0) {
+        result = record_locals(self, scope, frame, code->co_flags, self->state->call, line);
+    }
+    Py_DECREF(scope);
+    return result;
+}
+
+static int
+on_call(Engine *self, PyFrameObject *frame)
+{
+    if (++self->calls > self->max_calls) {
+        return stop_tracing(self, "call-budget");
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int go_on = self->steps != NULL ? 1 : recording_begin(self, frame, code);
+    if (go_on > 0) {
+        go_on = is_shown(self, code);
+    }
+    int result = go_on > 0 ? enter(self, frame, code) : go_on;
+    Py_DECREF(code);
+    return result;
+}
+
+/* The open scope of a frame, a new reference; NULL when it has none, or with an exception set. */
+static Scope *
+scope_of(Engine *self, PyFrameObject *frame)
+{
+    if (self->steps == NULL || self->open_count == 0) {
+        return NULL;
+    }
+    Open *top = &self->open[self->open_count - 1];
+    if (top->frame == frame) {
+        return (Scope *)Py_NewRef(top->scope);
+    }
+    /* Code that is stepped over, as a rule. But CPython 3.12 can resume a generator, or leave a
+       frame, without saying so. */
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int shown = is_shown(self, code), flags = code->co_flags;
+    Py_DECREF(code);
+    if (shown <= 0) {
+        return NULL;
+    }
+    for (Py_ssize_t i = self->open_count - 1; i >= 0; i--) {
+        if (self->open[i].frame == frame) {
+            return (Scope *)Py_NewRef(self->open[i].scope);
+        }
+    }
+    return flags & RESUMABLE ? kept_scope(self, frame) : NULL;
+}
+
+static int
+on_line(Engine *self, Scope *scope, PyFrameObject *frame)
+{
+    int line = PyFrame_GetLineNumber(frame);
+    if (at_line(self, self->numbers, line) == 0) {
+        return variables_meet(frame);
+    }
+    scope->raised_at = -1;
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int flags = code->co_flags;
+    Py_DECREF(code);
+    return record_locals(self, scope, frame, flags, self->state->line, line);
+}
+
+static int
+on_exception(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
+{
+    if (variables_meet(frame) < 0) {
+        return -1;
+    }
+    PyObject *type = PyTuple_GET_ITEM(arg, 0);
+    if (PyErr_GivenExceptionMatches(type, PyExc_StopIteration)) {
+        int opcode = operation(frame);
+        if (opcode < 0) {
+            return -1;
+        }
+        if (has_opcode(self->ends_a_loop, opcode)) {
+            return 0;
+        }
+    }
+    scope->raised_at = PyFrame_GetLasti(frame);
+    PyObject *text = record_value(
+        self, scope, frame, self->state->exception, PyTuple_GET_ITEM(arg, 1), false);
+    if (text == NULL) {
+        return -1;
+    }
+    Py_XSETREF(self->raised, text);
+    return 0;
+}
+
+/* Whether a return of None is an exception on its way out: 1, 0 or -1. */
+static int
+is_unwinding(const Engine *self, const Scope *scope, PyFrameObject *frame)
+{
+    int opcode = operation(frame);
+    if (opcode < 0 || !has_opcode(self->leaving, opcode)) {
+        return opcode < 0 ? -1 : 1;
+    }
+    /* what is thrown into a generator is raised by its yield */
+    return has_opcode(self->yielding, opcode) && scope->raised_at == PyFrame_GetLasti(frame);
+}
+
+/* Take the scope off the stack, and put that of a generator on its frame. */
+static int
+leave(Engine *self, Scope *scope, PyFrameObject *frame)
+{
+    for (Py_ssize_t i = self->open_count - 1; i >= 0; i--) {
+        if (self->open[i].frame == frame) {
+            while (self->open_count > i) {
+                Open last = self->open[--self->open_count];
+                Py_DECREF(last.scope);
+                Py_DECREF(last.frame);
+            }
+            break;
+        }
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int flags = code->co_flags;
+    Py_DECREF(code);
+    if (!(flags & RESUMABLE)) {
+        return 0;
+    }
+    return PyObject_SetAttr((PyObject *)frame, self->state->f_trace, (PyObject *)scope);
+}
+
+static int
+on_return(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
+{
+    PyObject *value = arg == NULL ? Py_None : arg;
+    int unwinding = value == Py_None ? is_unwinding(self, scope, frame) : 0;
+    if (unwinding < 0) {
+        return -1;
+    }
+    PyObject *text = record_value(
+        self, scope, frame, self->state->return_, value, unwinding > 0);
+    if (text == NULL) {
+        return -1;
+    }
+    int result = leave(self, scope, frame);
+    if (result == 0 && --self->depth == 0) {
+        result = unwinding ? recording_close(self, "exception", self->raised)
+                           : recording_close(self, "return", text);
+    }
+    Py_DECREF(text);
+    return result;
+}
+
+static int
+in_scope(Engine *self, PyFrameObject *frame, int what, PyObject *arg)
+{
+    Scope *scope = scope_of(self, frame);
+    if (scope == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    int result = what == PyTrace_LINE ? on_line(self, scope, frame)
+                 : what == PyTrace_RETURN ? on_return(self, scope, frame, arg)
+                 : on_exception(self, scope, frame, arg);
+    Py_DECREF(scope);
+    return result;
+}
+
+/* The Py_tracefunc. */
+static int
+on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg)
+{
+    Engine *self = (Engine *)Py_NewRef(engine); /* the program may take the trace function away */
+    int result = 0;
+    switch (what) {
+    case PyTrace_CALL:
+        result = on_call(self, frame);
+        break;
+    case PyTrace_LINE:
+    case PyTrace_RETURN:
+    case PyTrace_EXCEPTION:
+        result = in_scope(self, frame, what, arg);
+        break;
+    default:
+        break;
+    }
+    if (result < 0) { /* as sys.settrace does with a trace function that fails */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        PyEval_SetTrace(NULL, NULL);
+        PyErr_Restore(type, value, traceback);
+    }
+    Py_DECREF(self);
+    return result;
+}
+
+/* -- the engine, as Python sees it ----------------------------------------------------------- */
+
+static int
+engine_traverse(Engine *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->targets);
+    Py_VISIT(self->begin);
+    Py_VISIT(self->close);
+    Py_VISIT(self->stopped);
+    Py_VISIT(self->shown);
+    Py_VISIT(self->steps);
+    for (Py_ssize_t i = 0; i < self->open_count; i++) {
+        Py_VISIT(self->open[i].frame);
+    }
+    return 0;
+}
+
+static int
+engine_clear(Engine *self)
+{
+    Py_CLEAR(self->targets);
+    Py_CLEAR(self->begin);
+    Py_CLEAR(self->close);
+    Py_CLEAR(self->stopped);
+    Py_CLEAR(self->shown);
+    Py_CLEAR(self->steps);
+    scopes_clear(self);
+    return 0;
+}
+
+static void
+engine_dealloc(Engine *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    engine_clear(self);
+    Py_CLEAR(self->leaving);
+    Py_CLEAR(self->yielding);
+    Py_CLEAR(self->ends_a_loop);
+    Py_CLEAR(self->text);
+    Py_CLEAR(self->file);
+    Py_CLEAR(self->raised);
+    PyMem_Free(self->numbers);
+    PyMem_Free(self->definitions);
+    PyMem_Free(self->open);
+    trace_text_free(&self->buffer);
+    type->tp_free((PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+engine_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {
+        "targets", "begin", "close", "stopped", "leaving", "yielding", "ends_a_loop",
+        "events", "bytes", "value_chars", "calls", NULL,
+    };
+    PyObject *targets, *begin, *close, *stopped, *leaving, *yielding, *ends_a_loop;
+    Py_ssize_t events, bytes, value_chars, calls;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, keywords, "$O!OOOSSSnnnn:Engine", names, &PyDict_Type, &targets, &begin, &close,
+            &stopped, &leaving, &yielding, &ends_a_loop, &events, &bytes, &value_chars, &calls)) {
+        return NULL;
+    }
+    if (value_chars < 0) {
+        PyErr_SetString(PyExc_ValueError, "value_chars: 0 or more");
+        return NULL;
+    }
+    Engine *self = (Engine *)type->tp_alloc(type, 0); /* zeroed */
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = PyType_GetModuleState(type);
+    self->targets = Py_NewRef(targets);
+    self->begin = Py_NewRef(begin);
+    self->close = Py_NewRef(close);
+    self->stopped = Py_NewRef(stopped);
+    self->leaving = Py_NewRef(leaving);
+    self->yielding = Py_NewRef(yielding);
+    self->ends_a_loop = Py_NewRef(ends_a_loop);
+    self->max_events = events;
+    self->max_bytes = bytes;
+    self->max_calls = calls;
+    self->value_chars = value_chars;
+    return (PyObject *)self;
+}
+
+static PyObject *
+engine_start(PyObject *engine, PyObject *Py_UNUSED(ignored))
+{
+    ((Engine *)engine)->calls = 0;
+    PyEval_SetTrace(on_event, engine);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+engine_stop(PyObject *engine, PyObject *Py_UNUSED(ignored))
+{
+    PyEval_SetTrace(NULL, NULL);
+    if (recording_close((Engine *)engine, "lost", NULL) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+engine_name(PyObject *Py_UNUSED(engine), void *Py_UNUSED(closure))
+{
+    return PyUnicode_FromString("native");
+}
+
+static PyMethodDef engine_methods[] = {
+    {"start", engine_start, METH_NOARGS, "Trace this thread from here on."},
+    {"stop", engine_stop, METH_NOARGS, "Trace no more; what is still open is lost."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef engine_getset[] = {
+    {"name", engine_name, NULL, "Which engine it is.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_doc, "Follows one thread between start and stop; see stages.trace.engine."},
+    {Py_tp_new, engine_new},
+    {Py_tp_dealloc, engine_dealloc},
+    {Py_tp_traverse, engine_traverse},
+    {Py_tp_clear, engine_clear},
+    {Py_tp_methods, engine_methods},
+    {Py_tp_getset, engine_getset},
+    {0, NULL},
+};
+
+static PyType_Spec engine_spec = {
+    .name = "stages.trace._native.Engine",
+    .basicsize = sizeof(Engine),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = engine_slots,
+};
+
+/* -- the module ------------------------------------------------------------------------------ */
+
+static PyObject *
+module_render(PyObject *module, PyObject *args)
+{
+    PyObject *value;
+    Py_ssize_t budget;
+    if (!PyArg_ParseTuple(args, "On:render", &value, &budget)) {
+        return NULL;
+    }
+    ModuleState *state = PyModule_GetState(module);
+    Text text = {0};
+    PyObject *str = NULL;
+    if (trace_render(&state->names, &text, value, budget > 0 ? budget : 0) == 0) {
+        str = trace_text_object(&text, 0);
+    }
+    trace_text_free(&text);
+    return str;
+}
+
+static PyMethodDef module_methods[] = {
+    {"render", module_render, METH_VARARGS,
+     "render(value, budget)\n--\n\nReturn what stages.trace.rendering.render returns."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+module_exec(PyObject *module)
+{
+    ModuleState *state = PyModule_GetState(module);
+    const struct {
+        PyObject **place;
+        const char *name;
+    } strings[] = {
+        {&state->call, "call"},
+        {&state->line, "line"},
+        {&state->return_, "return"},
+        {&state->exception, "exception"},
+        {&state->steps, "steps"},
+        {&state->shown, "shown"},
+        {&state->text, "text"},
+        {&state->numbers, "numbers"},
+        {&state->definitions, "definitions"},
+        {&state->f_trace, "f_trace"},
+        {&state->dunder_class, "__class__"},
+    };
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(strings); i++) {
+        *strings[i].place = PyUnicode_InternFromString(strings[i].name);
+        if (*strings[i].place == NULL) {
+            return -1;
+        }
+    }
+    if (trace_render_names(&state->names) < 0) {
+        return -1;
+    }
+    state->scope_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &scope_spec, NULL);
+    if (state->scope_type == NULL) {
+        return -1;
+    }
+    PyObject *engine = PyType_FromModuleAndSpec(module, &engine_spec, NULL);
+    if (engine == NULL) {
+        return -1;
+    }
+    int result = PyModule_AddType(module, (PyTypeObject *)engine);
+    Py_DECREF(engine);
+    return result;
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    ModuleState *state = PyModule_GetState(module);
+    Py_VISIT(state->scope_type);
+    return trace_render_visit(&state->names, visit, arg);
+}
+
+static int
+module_clear(PyObject *module)
+{
+    ModuleState *state = PyModule_GetState(module);
+    Py_CLEAR(state->scope_type);
+    Py_CLEAR(state->call);
+    Py_CLEAR(state->line);
+    Py_CLEAR(state->return_);
+    Py_CLEAR(state->exception);
+    Py_CLEAR(state->steps);
+    Py_CLEAR(state->shown);
+    Py_CLEAR(state->text);
+    Py_CLEAR(state->numbers);
+    Py_CLEAR(state->definitions);
+    Py_CLEAR(state->f_trace);
+    Py_CLEAR(state->dunder_class);
+    trace_render_clear(&state->names);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "stages.trace._native",
+    .m_doc = "The tracing engine in C.",
+    .m_size = sizeof(ModuleState),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    return PyModuleDef_Init(&module_def);
+}
