@@ -7,57 +7,7 @@
  * was given its memory.
  */
 
-#include "render.h"
-
-typedef struct {
-    PyTypeObject *scope_type;
-    PyObject *call, *line, *return_, *exception; /* names of events */
-    PyObject *steps, *shown, *text, *numbers, *definitions, *f_trace; /* names of attributes */
-    PyObject *dunder_class;
-    RenderNames names;
-} ModuleState;
-
-/* One local of a scope: its last text, and the value if it is one that never changes. */
-typedef struct {
-    PyObject *name, *value, *text;
-} Slot;
-
-typedef struct {
-    PyObject_HEAD
-    unsigned long long recording; /* the serial number of the one that it belongs to */
-    Py_ssize_t depth;
-    int line;      /* the line shown last */
-    int raised_at; /* f_lasti of an exception that nothing has followed yet, or -1 */
-    Slot *slots;
-    Py_ssize_t count, room;
-    PyObject *shown; /* the locals of the last frame that had them: (name, text, …) */
-} Scope;
-
-typedef struct {
-    PyFrameObject *frame;
-    Scope *scope;
-} Open;
-
-typedef struct {
-    PyObject_HEAD
-    ModuleState *state;
-    PyObject *targets, *begin, *close, *stopped;
-    PyObject *leaving, *yielding, *ends_a_loop; /* bytes: a flag for each opcode */
-    Py_ssize_t max_events, max_bytes, max_calls, value_chars;
-
-    /* the source that is shown, kept from one recording to the next */
-    PyObject *shown, *text;
-    int *numbers, *definitions; /* by line of the file; 0 where there is none */
-    Py_ssize_t lines;
-
-    /* the recording in the making: steps is NULL when there is none */
-    PyObject *steps, *file, *raised;
-    unsigned long long recording;
-    Py_ssize_t depth, bytes, calls;
-    Open *open;
-    Py_ssize_t open_count, open_room;
-    Text buffer;
-} Engine;
+#include "tracer.h"
 
 /* -- scopes ---------------------------------------------------------------------------------- */
 
@@ -81,7 +31,7 @@ static PyType_Slot scope_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec scope_spec = {
+PyType_Spec trace_scope_spec = {
     .name = "stages.trace._native.Scope",
     .basicsize = sizeof(Scope),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
@@ -386,8 +336,8 @@ done:
 
 /* -- recordings ------------------------------------------------------------------------------ */
 
-static void
-scopes_clear(Engine *self)
+void
+trace_scopes_clear(Engine *self)
 {
     while (self->open_count > 0) {
         Open *top = &self->open[--self->open_count];
@@ -416,14 +366,14 @@ scopes_push(Engine *self, PyFrameObject *frame, Scope *scope)
     return 0;
 }
 
-static int
-recording_close(Engine *self, const char *outcome, PyObject *result)
+int
+trace_close(Engine *self, const char *outcome, PyObject *result)
 {
     if (self->steps == NULL) {
         return 0;
     }
     Py_CLEAR(self->steps);
-    scopes_clear(self);
+    trace_scopes_clear(self);
     PyObject *done = result == NULL
         ? PyObject_CallFunction(self->close, "ssn", outcome, "", self->calls)
         : PyObject_CallFunction(self->close, "sOn", outcome, result, self->calls);
@@ -435,7 +385,7 @@ recording_close(Engine *self, const char *outcome, PyObject *result)
 static int
 stop_tracing(Engine *self, const char *outcome)
 {
-    if (recording_close(self, outcome, NULL) == 0) {
+    if (trace_close(self, outcome, NULL) == 0) {
         PyErr_SetString(self->stopped, outcome);
     }
     return -1;
@@ -873,8 +823,8 @@ on_return(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
     }
     int result = leave(self, scope, frame);
     if (result == 0 && --self->depth == 0) {
-        result = unwinding ? recording_close(self, "exception", self->raised)
-                           : recording_close(self, "return", text);
+        result = unwinding ? trace_close(self, "exception", self->raised)
+                           : trace_close(self, "return", text);
     }
     Py_DECREF(text);
     return result;
@@ -894,9 +844,8 @@ in_scope(Engine *self, PyFrameObject *frame, int what, PyObject *arg)
     return result;
 }
 
-/* The Py_tracefunc. */
-static int
-on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg)
+int
+trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg)
 {
     Engine *self = (Engine *)Py_NewRef(engine); /* the program may take the trace function away */
     int result = 0;
@@ -920,270 +869,4 @@ on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg)
     }
     Py_DECREF(self);
     return result;
-}
-
-/* -- the engine, as Python sees it ----------------------------------------------------------- */
-
-static int
-engine_traverse(Engine *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->targets);
-    Py_VISIT(self->begin);
-    Py_VISIT(self->close);
-    Py_VISIT(self->stopped);
-    Py_VISIT(self->shown);
-    Py_VISIT(self->steps);
-    for (Py_ssize_t i = 0; i < self->open_count; i++) {
-        Py_VISIT(self->open[i].frame);
-    }
-    return 0;
-}
-
-static int
-engine_clear(Engine *self)
-{
-    Py_CLEAR(self->targets);
-    Py_CLEAR(self->begin);
-    Py_CLEAR(self->close);
-    Py_CLEAR(self->stopped);
-    Py_CLEAR(self->shown);
-    Py_CLEAR(self->steps);
-    scopes_clear(self);
-    return 0;
-}
-
-static void
-engine_dealloc(Engine *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    engine_clear(self);
-    Py_CLEAR(self->leaving);
-    Py_CLEAR(self->yielding);
-    Py_CLEAR(self->ends_a_loop);
-    Py_CLEAR(self->text);
-    Py_CLEAR(self->file);
-    Py_CLEAR(self->raised);
-    PyMem_Free(self->numbers);
-    PyMem_Free(self->definitions);
-    PyMem_Free(self->open);
-    trace_text_free(&self->buffer);
-    type->tp_free((PyObject *)self);
-    Py_DECREF(type);
-}
-
-static PyObject *
-engine_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
-{
-    static char *names[] = {
-        "targets", "begin", "close", "stopped", "leaving", "yielding", "ends_a_loop",
-        "events", "bytes", "value_chars", "calls", NULL,
-    };
-    PyObject *targets, *begin, *close, *stopped, *leaving, *yielding, *ends_a_loop;
-    Py_ssize_t events, bytes, value_chars, calls;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, keywords, "$O!OOOSSSnnnn:Engine", names, &PyDict_Type, &targets, &begin, &close,
-            &stopped, &leaving, &yielding, &ends_a_loop, &events, &bytes, &value_chars, &calls)) {
-        return NULL;
-    }
-    if (value_chars < 0) {
-        PyErr_SetString(PyExc_ValueError, "value_chars: 0 or more");
-        return NULL;
-    }
-    Engine *self = (Engine *)type->tp_alloc(type, 0); /* zeroed */
-    if (self == NULL) {
-        return NULL;
-    }
-    self->state = PyType_GetModuleState(type);
-    self->targets = Py_NewRef(targets);
-    self->begin = Py_NewRef(begin);
-    self->close = Py_NewRef(close);
-    self->stopped = Py_NewRef(stopped);
-    self->leaving = Py_NewRef(leaving);
-    self->yielding = Py_NewRef(yielding);
-    self->ends_a_loop = Py_NewRef(ends_a_loop);
-    self->max_events = events;
-    self->max_bytes = bytes;
-    self->max_calls = calls;
-    self->value_chars = value_chars;
-    return (PyObject *)self;
-}
-
-static PyObject *
-engine_start(PyObject *engine, PyObject *Py_UNUSED(ignored))
-{
-    ((Engine *)engine)->calls = 0;
-    PyEval_SetTrace(on_event, engine);
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-engine_stop(PyObject *engine, PyObject *Py_UNUSED(ignored))
-{
-    PyEval_SetTrace(NULL, NULL);
-    if (recording_close((Engine *)engine, "lost", NULL) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-engine_name(PyObject *Py_UNUSED(engine), void *Py_UNUSED(closure))
-{
-    return PyUnicode_FromString("native");
-}
-
-static PyMethodDef engine_methods[] = {
-    {"start", engine_start, METH_NOARGS, "Trace this thread from here on."},
-    {"stop", engine_stop, METH_NOARGS, "Trace no more; what is still open is lost."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef engine_getset[] = {
-    {"name", engine_name, NULL, "Which engine it is.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyType_Slot engine_slots[] = {
-    {Py_tp_doc, "Follows one thread between start and stop; see stages.trace.engine."},
-    {Py_tp_new, engine_new},
-    {Py_tp_dealloc, engine_dealloc},
-    {Py_tp_traverse, engine_traverse},
-    {Py_tp_clear, engine_clear},
-    {Py_tp_methods, engine_methods},
-    {Py_tp_getset, engine_getset},
-    {0, NULL},
-};
-
-static PyType_Spec engine_spec = {
-    .name = "stages.trace._native.Engine",
-    .basicsize = sizeof(Engine),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .slots = engine_slots,
-};
-
-/* -- the module ------------------------------------------------------------------------------ */
-
-static PyObject *
-module_render(PyObject *module, PyObject *args)
-{
-    PyObject *value;
-    Py_ssize_t budget;
-    if (!PyArg_ParseTuple(args, "On:render", &value, &budget)) {
-        return NULL;
-    }
-    ModuleState *state = PyModule_GetState(module);
-    Text text = {0};
-    PyObject *str = NULL;
-    if (trace_render(&state->names, &text, value, budget > 0 ? budget : 0) == 0) {
-        str = trace_text_object(&text, 0);
-    }
-    trace_text_free(&text);
-    return str;
-}
-
-static PyMethodDef module_methods[] = {
-    {"render", module_render, METH_VARARGS,
-     "render(value, budget)\n--\n\nReturn what stages.trace.rendering.render returns."},
-    {NULL, NULL, 0, NULL},
-};
-
-static int
-module_exec(PyObject *module)
-{
-    ModuleState *state = PyModule_GetState(module);
-    const struct {
-        PyObject **place;
-        const char *name;
-    } strings[] = {
-        {&state->call, "call"},
-        {&state->line, "line"},
-        {&state->return_, "return"},
-        {&state->exception, "exception"},
-        {&state->steps, "steps"},
-        {&state->shown, "shown"},
-        {&state->text, "text"},
-        {&state->numbers, "numbers"},
-        {&state->definitions, "definitions"},
-        {&state->f_trace, "f_trace"},
-        {&state->dunder_class, "__class__"},
-    };
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(strings); i++) {
-        *strings[i].place = PyUnicode_InternFromString(strings[i].name);
-        if (*strings[i].place == NULL) {
-            return -1;
-        }
-    }
-    if (trace_render_names(&state->names) < 0) {
-        return -1;
-    }
-    state->scope_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &scope_spec, NULL);
-    if (state->scope_type == NULL) {
-        return -1;
-    }
-    PyObject *engine = PyType_FromModuleAndSpec(module, &engine_spec, NULL);
-    if (engine == NULL) {
-        return -1;
-    }
-    int result = PyModule_AddType(module, (PyTypeObject *)engine);
-    Py_DECREF(engine);
-    return result;
-}
-
-static int
-module_traverse(PyObject *module, visitproc visit, void *arg)
-{
-    ModuleState *state = PyModule_GetState(module);
-    Py_VISIT(state->scope_type);
-    return trace_render_visit(&state->names, visit, arg);
-}
-
-static int
-module_clear(PyObject *module)
-{
-    ModuleState *state = PyModule_GetState(module);
-    Py_CLEAR(state->scope_type);
-    Py_CLEAR(state->call);
-    Py_CLEAR(state->line);
-    Py_CLEAR(state->return_);
-    Py_CLEAR(state->exception);
-    Py_CLEAR(state->steps);
-    Py_CLEAR(state->shown);
-    Py_CLEAR(state->text);
-    Py_CLEAR(state->numbers);
-    Py_CLEAR(state->definitions);
-    Py_CLEAR(state->f_trace);
-    Py_CLEAR(state->dunder_class);
-    trace_render_clear(&state->names);
-    return 0;
-}
-
-static void
-module_free(void *module)
-{
-    (void)module_clear(module);
-}
-
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, module_exec},
-    {0, NULL},
-};
-
-static PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "stages.trace._native",
-    .m_doc = "The tracing engine in C.",
-    .m_size = sizeof(ModuleState),
-    .m_methods = module_methods,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
-};
-
-PyMODINIT_FUNC
-PyInit__native(void)
-{
-    return PyModuleDef_Init(&module_def);
 }

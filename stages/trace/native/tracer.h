@@ -1,0 +1,69 @@
+/* What an engine holds, and its parts in C: events in tracer.c, the Python type in module.c. */
+
+#ifndef TRACE_TRACER_H
+#define TRACE_TRACER_H
+
+#include "render.h"
+
+typedef struct {
+    PyTypeObject *scope_type;
+    PyObject *call, *line, *return_, *exception; /* names of events */
+    PyObject *steps, *shown, *text, *numbers, *definitions, *f_trace; /* names of attributes */
+    PyObject *dunder_class;
+    RenderNames names;
+} ModuleState;
+
+/* One local of a scope: its last text, and the value if it is one that never changes. */
+typedef struct {
+    PyObject *name, *value, *text;
+} Slot;
+
+typedef struct {
+    PyObject_HEAD
+    unsigned long long recording; /* the serial number of the one that it belongs to */
+    Py_ssize_t depth;
+    int line;      /* the line shown last */
+    int raised_at; /* f_lasti of an exception that nothing has followed yet, or -1 */
+    Slot *slots;
+    Py_ssize_t count, room;
+    PyObject *shown; /* the locals of the last frame that had them: (name, text, …) */
+} Scope;
+
+typedef struct {
+    PyFrameObject *frame;
+    Scope *scope;
+} Open;
+
+typedef struct {
+    PyObject_HEAD
+    ModuleState *state;
+    PyObject *targets, *begin, *close, *stopped;
+    PyObject *leaving, *yielding, *ends_a_loop; /* bytes: a flag for each opcode */
+    Py_ssize_t max_events, max_bytes, max_calls, value_chars;
+
+    /* the source that is shown, kept from one recording to the next */
+    PyObject *shown, *text;
+    int *numbers, *definitions; /* by line of the file; 0 where there is none */
+    Py_ssize_t lines;
+
+    /* the recording in the making: steps is NULL when there is none */
+    PyObject *steps, *file, *raised;
+    unsigned long long recording;
+    Py_ssize_t depth, bytes, calls;
+    Open *open;
+    Py_ssize_t open_count, open_room;
+    Text buffer;
+} Engine;
+
+extern PyType_Spec trace_scope_spec;
+
+/* The Py_tracefunc. */
+int trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg);
+
+/* End the recording in the making, if there is one; result is a str or NULL for "". */
+int trace_close(Engine *engine, const char *outcome, PyObject *result);
+
+/* Let go of the frames and scopes that are open. */
+void trace_scopes_clear(Engine *engine);
+
+#endif
