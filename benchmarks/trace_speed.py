@@ -18,20 +18,22 @@ import json
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from types import FunctionType
 from typing import Any
 
 from benchmarks.measure import Ratio, interleaved, print_table, ratio
 from benchmarks.trace_programs import PROGRAMS
 from stages.trace import reference
 from stages.trace.engine import NOTICE, MakeEngine, engine_name, native_engine
-from stages.trace.tracer import TraceLimits, trace_source
+from stages.trace.source import whole_source
+from stages.trace.tracer import Target, TraceLimits, Tracer, trace_source
 
 FILE = "<program>"
 LIMITS = TraceLimits(events=10**9, bytes=10**12, calls=10**12)
 Run = Callable[[], object]
 
 
-def _programs() -> list[Callable[[], object]]:
+def _programs() -> list[FunctionType]:
     mains = []
     for source in PROGRAMS.values():
         names: dict[str, Any] = {"__name__": "program"}
@@ -42,10 +44,17 @@ def _programs() -> list[Callable[[], object]]:
 
 def ours(engine: MakeEngine) -> Run:
     """Trace every program with one of our engines."""
+    mains = _programs()
+    targets = [
+        Target("main", main, whole_source(source, "main"))
+        for main, source in zip(mains, PROGRAMS.values(), strict=True)
+    ]
 
     def run() -> None:
-        for source in PROGRAMS.values():
-            trace_source(source, "main", "", LIMITS, engine=engine)
+        for main, target in zip(mains, targets, strict=True):
+            tracer = Tracer({main.__code__: target}, LIMITS, engine=engine)
+            with tracer.watching():
+                main()
 
     return run
 

@@ -20,7 +20,7 @@ renamed; and to keep a function or class alive may keep alive what the program h
 
 _ELLIPSIS = "..."
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_THREAD = re.compile(r"(?<=started )(daemon )?\d+")
+_THREAD = re.compile(r"(?<=started |stopped )(daemon )?\d+")
 _DEPTH = 6
 _BIG_INT_BITS = 14_000  # about the 4,300 digits from which Python refuses to print
 _MANY_ITEMS = 1_000  # a subclass with its own repr is asked only below this length

@@ -495,7 +495,7 @@ append_scrubbed(Walk *walk, PyObject *repr)
         return -1;
     }
     trace_text_drop_addresses(text, start);
-    if (trace_text_find(text, start, "started ") < 0) {
+    if (!trace_text_has(text, start, "started ") && !trace_text_has(text, start, "stopped ")) {
         return 0;
     }
     PyObject *shown = trace_text_object(text, start);

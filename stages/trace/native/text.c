@@ -147,15 +147,15 @@ trace_text_drop_addresses(Text *text, Py_ssize_t start)
     trace_text_shorten(text, to);
 }
 
-Py_ssize_t
-trace_text_find(const Text *text, Py_ssize_t start, const char *ascii)
+bool
+trace_text_has(const Text *text, Py_ssize_t start, const char *ascii)
 {
     for (Py_ssize_t place = start; place < text->length; place++) {
         if (character(text, place) == (unsigned char)*ascii && starts_with(text, place, ascii)) {
-            return place;
+            return true;
         }
     }
-    return -1;
+    return false;
 }
 
 void

@@ -24,7 +24,7 @@ int trace_text_cut(Text *text, Py_ssize_t start, Py_ssize_t budget);
 /* Take " at 0x…" out of the characters from start on. */
 void trace_text_drop_addresses(Text *text, Py_ssize_t start);
 
-Py_ssize_t trace_text_find(const Text *text, Py_ssize_t start, const char *ascii);
+bool trace_text_has(const Text *text, Py_ssize_t start, const char *ascii);
 void trace_text_shorten(Text *text, Py_ssize_t length);
 void trace_text_free(Text *text);
 
