@@ -29,7 +29,7 @@ engine_clear(Engine *self)
     Py_CLEAR(self->stopped);
     Py_CLEAR(self->shown);
     Py_CLEAR(self->steps);
-    trace_scopes_clear(self);
+    trace_clear(self);
     return 0;
 }
 
@@ -48,6 +48,8 @@ engine_dealloc(Engine *self)
     PyMem_Free(self->numbers);
     PyMem_Free(self->definitions);
     PyMem_Free(self->open);
+    PyMem_Free(self->made);
+    PyMem_Free(self->texts);
     trace_text_free(&self->buffer);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
@@ -177,10 +179,10 @@ module_exec(PyObject *module)
         PyObject **place;
         const char *name;
     } strings[] = {
-        {&state->call, "call"},
-        {&state->line, "line"},
-        {&state->return_, "return"},
-        {&state->exception, "exception"},
+        {&state->events[CALL], "call"},
+        {&state->events[LINE], "line"},
+        {&state->events[RETURN], "return"},
+        {&state->events[EXCEPTION], "exception"},
         {&state->steps, "steps"},
         {&state->shown, "shown"},
         {&state->text, "text"},
@@ -224,10 +226,9 @@ module_clear(PyObject *module)
 {
     ModuleState *state = PyModule_GetState(module);
     Py_CLEAR(state->scope_type);
-    Py_CLEAR(state->call);
-    Py_CLEAR(state->line);
-    Py_CLEAR(state->return_);
-    Py_CLEAR(state->exception);
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(state->events); i++) {
+        Py_CLEAR(state->events[i]);
+    }
     Py_CLEAR(state->steps);
     Py_CLEAR(state->shown);
     Py_CLEAR(state->text);

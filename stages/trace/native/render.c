@@ -10,12 +10,15 @@ enum {
     FEW = 64, /* items that are held on the stack */
 };
 
+typedef struct Items Items;
+
 /* One walk over a nested value; left runs out, and then nothing more is looked at. */
 typedef struct {
     const RenderNames *names;
     Text *text;
     Py_ssize_t left;
     PyObject *open[DEPTH]; /* the containers that the walk is in; only compared */
+    Items *items[DEPTH];   /* and their items */
     int depth;
 } Walk;
 
@@ -64,9 +67,16 @@ append_int(const RenderNames *names, Text *text, PyObject *value)
     int overflow;
     long small = PyLong_AsLongAndOverflow(value, &overflow);
     if (!overflow) {
-        char digits[32];
-        int length = PyOS_snprintf(digits, sizeof(digits), "%ld", small);
-        return trace_text_ascii(text, digits, length);
+        char digits[32], *first = digits + sizeof(digits);
+        unsigned long rest = small < 0 ? 0UL - (unsigned long)small : (unsigned long)small;
+        do {
+            *--first = (char)('0' + rest % 10);
+            rest /= 10;
+        } while (rest > 0);
+        if (small < 0) {
+            *--first = '-';
+        }
+        return trace_text_ascii(text, first, digits + sizeof(digits) - first);
     }
     PyObject *bits = PyObject_CallMethodNoArgs(value, names->bit_length);
     if (bits == NULL) {
@@ -189,27 +199,17 @@ may_enter(const Walk *walk, const PyObject *value)
     return walk->depth < DEPTH;
 }
 
-/* Items as they were before any of them was rendered: a repr may change the container. */
-typedef struct {
+/* Items as they were before any of them was rendered: a repr may change the container. They are
+   taken a few at a time, for most are never shown, and all before code of the program runs. */
+struct Items {
     PyObject *few[FEW];
     PyObject **all;
-    Py_ssize_t count;
-} Items;
-
-static int
-items_room(Items *items, Py_ssize_t most)
-{
-    items->count = 0;
-    items->all = items->few;
-    if (most > FEW) {
-        items->all = PyMem_New(PyObject *, most);
-        if (items->all == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-    }
-    return 0;
-}
+    Py_ssize_t count, room, most;
+    PyObject *container; /* borrowed: whoever shows it holds it */
+    PyObject *iterator;  /* of a set, else NULL */
+    Py_ssize_t place;    /* in a dict */
+    int width;           /* 2 where keys and values come in turn */
+};
 
 static void
 items_free(Items *items)
@@ -220,46 +220,100 @@ items_free(Items *items)
     if (items->all != items->few) {
         PyMem_Free(items->all);
     }
+    Py_XDECREF(items->iterator);
 }
 
 static int
-items_of_iterable(Items *items, PyObject *iterable, Py_ssize_t most)
+items_room(Items *items, Py_ssize_t room)
 {
-    PyObject *iterator = PyObject_GetIter(iterable);
-    if (iterator == NULL) {
+    if (room <= items->room) {
+        return 0;
+    }
+    PyObject **all = PyMem_New(PyObject *, room);
+    if (all == NULL) {
+        PyErr_NoMemory();
         return -1;
     }
-    while (items->count < most) {
-        PyObject *item = PyIter_Next(iterator);
-        if (item == NULL) {
-            break;
-        }
-        items->all[items->count++] = item;
+    memcpy(all, items->all, (size_t)items->count * sizeof(PyObject *));
+    if (items->all != items->few) {
+        PyMem_Free(items->all);
     }
-    Py_DECREF(iterator);
-    return PyErr_Occurred() ? -1 : 0;
+    items->all = all;
+    items->room = room;
+    return 0;
 }
 
-/* Take the first keys and values of a mapping that is no plain dict; room is made here. */
+/* Take items until there are upto, or as many as may be shown. */
 static int
-items_of_mapping(Items *items, PyObject *mapping, Py_ssize_t most)
+items_take(Items *items, Py_ssize_t upto)
 {
-    Items pairs;
+    Py_ssize_t end = (upto < items->most ? upto : items->most) * items->width;
+    if (items->count >= end) {
+        return 0;
+    }
+    if (items_room(items, end) < 0) {
+        return -1;
+    }
+    if (items->width == 2) {
+        PyObject *key, *value;
+        while (items->count < end
+               && PyDict_Next(items->container, &items->place, &key, &value)) {
+            items->all[items->count++] = Py_NewRef(key);
+            items->all[items->count++] = Py_NewRef(value);
+        }
+        return 0;
+    }
+    if (items->iterator != NULL) {
+        while (items->count < end) {
+            PyObject *item = PyIter_Next(items->iterator);
+            if (item == NULL) {
+                return PyErr_Occurred() ? -1 : 0;
+            }
+            items->all[items->count++] = item;
+        }
+        return 0;
+    }
+    PyObject **from = PySequence_Fast_ITEMS(items->container);
+    for (; items->count < end; items->count++) {
+        items->all[items->count] = Py_NewRef(from[items->count]);
+    }
+    return 0;
+}
+
+/* Prepare a container of built-in type of that size. Every further item takes two characters or
+   more: more of them than that cannot be shown. */
+static int
+items_start(Items *items, PyObject *container, Py_ssize_t size, Py_ssize_t left)
+{
+    Py_ssize_t most = (left > 0 ? left : 0) / 2 + 2;
+    items->all = items->few;
+    items->count = items->place = 0;
+    items->room = FEW;
+    items->most = size < most ? size : most;
+    items->container = container;
+    items->width = PyDict_CheckExact(container) ? 2 : 1;
+    items->iterator = NULL;
+    if (PyAnySet_CheckExact(container)) {
+        items->iterator = PyObject_GetIter(container);
+        return items->iterator == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
+/* Take the first keys and values of a mapping that is no plain dict. */
+static int
+items_of_mapping(Items *items, PyObject *mapping, Py_ssize_t left)
+{
     PyObject *view = PyMapping_Items(mapping);
     if (view == NULL) {
         return -1;
     }
-    if (items_room(&pairs, most) < 0) {
-        Py_DECREF(view);
-        return -1;
-    }
-    int result = items_of_iterable(&pairs, view, most);
-    Py_DECREF(view);
+    int result = items_start(items, view, PyList_GET_SIZE(view), left);
     if (result == 0) {
-        result = items_room(items, 2 * most);
+        result = items_room(items, 2 * items->most);
     }
-    for (Py_ssize_t i = 0; result == 0 && i < pairs.count; i++) {
-        PyObject *pair = pairs.all[i];
+    for (Py_ssize_t i = 0; result == 0 && i < items->most; i++) {
+        PyObject *pair = PyList_GET_ITEM(view, i);
         if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
             PyErr_SetString(PyExc_ValueError, "a mapping has items that are no pairs");
             items_free(items);
@@ -269,54 +323,10 @@ items_of_mapping(Items *items, PyObject *mapping, Py_ssize_t most)
         items->all[items->count++] = Py_NewRef(PyTuple_GET_ITEM(pair, 0));
         items->all[items->count++] = Py_NewRef(PyTuple_GET_ITEM(pair, 1));
     }
-    items_free(&pairs);
+    items->width = 2;
+    items->most = items->count / 2; /* nothing is left to take */
+    Py_DECREF(view);
     return result;
-}
-
-/* Take the first items, keys and values in turn for a dict. Every further item takes two characters
-   or more: more of them than that cannot be shown. */
-static int
-items_take(Items *items, PyObject *container, Py_ssize_t left)
-{
-    Py_ssize_t most = (left > 0 ? left : 0) / 2 + 2;
-    if (PyDict_CheckExact(container)) {
-        Py_ssize_t size = PyDict_GET_SIZE(container), place = 0;
-        most = size < most ? size : most;
-        if (items_room(items, 2 * most) < 0) {
-            return -1;
-        }
-        PyObject *key, *value;
-        while (items->count < 2 * most && PyDict_Next(container, &place, &key, &value)) {
-            items->all[items->count++] = Py_NewRef(key);
-            items->all[items->count++] = Py_NewRef(value);
-        }
-        return 0;
-    }
-    if (PyAnySet_CheckExact(container)) {
-        Py_ssize_t size = PySet_GET_SIZE(container);
-        most = size < most ? size : most;
-        if (items_room(items, most) < 0) {
-            return -1;
-        }
-        if (items_of_iterable(items, container, most) < 0) {
-            items_free(items);
-            return -1;
-        }
-        return 0;
-    }
-    if (!PyList_CheckExact(container) && !PyTuple_CheckExact(container)) {
-        return items_of_mapping(items, container, most);
-    }
-    Py_ssize_t size = PySequence_Fast_GET_SIZE(container);
-    most = size < most ? size : most;
-    if (items_room(items, most) < 0) {
-        return -1;
-    }
-    PyObject **from = PySequence_Fast_ITEMS(container);
-    for (; items->count < most; items->count++) {
-        items->all[items->count] = Py_NewRef(from[items->count]);
-    }
-    return 0;
 }
 
 /* Whether a dict's item is what exec puts into a namespace: 1, 0 or -1. */
@@ -336,10 +346,16 @@ is_builtins(PyObject *key, PyObject *value)
 }
 
 static int
-append_parts(Walk *walk, const Items *items, bool is_dict)
+append_parts(Walk *walk, Items *items)
 {
-    bool first = true;
-    for (Py_ssize_t i = 0; i < items->count; i += is_dict ? 2 : 1) {
+    bool first = true, is_dict = items->width == 2;
+    for (Py_ssize_t i = 0;; i += items->width) {
+        if (i >= items->count && items_take(items, i / items->width + 4) < 0) {
+            return -1;
+        }
+        if (i >= items->count) {
+            return 0;
+        }
         bool enough = walk->left <= 0;
         if (!enough && is_dict) {
             int skipped = is_builtins(items->all[i], items->all[i + 1]);
@@ -366,7 +382,6 @@ append_parts(Walk *walk, const Items *items, bool is_dict)
         }
         walk->left -= 2;
     }
-    return 0;
 }
 
 typedef struct {
@@ -397,11 +412,13 @@ append_container(Walk *walk, PyObject *value, const Brackets *brackets)
     }
     walk->left -= (Py_ssize_t)(strlen(brackets->start) + strlen(brackets->end));
     Items items;
-    if (append_c(text, brackets->start) < 0 || items_take(&items, value, walk->left) < 0) {
+    if (append_c(text, brackets->start) < 0
+        || items_start(&items, value, size, walk->left) < 0) {
         return -1;
     }
+    walk->items[walk->depth] = &items;
     walk->open[walk->depth++] = value;
-    int result = append_parts(walk, &items, PyDict_CheckExact(value));
+    int result = append_parts(walk, &items);
     walk->depth--;
     items_free(&items);
     if (result == 0 && size == 1 && PyTuple_CheckExact(value)) {
@@ -410,17 +427,38 @@ append_container(Walk *walk, PyObject *value, const Brackets *brackets)
     return result < 0 ? -1 : append_c(text, brackets->end);
 }
 
+/* Take all items of what the walk is in: what comes next may run code of the program. */
+static int
+complete_items(Walk *walk)
+{
+    for (int i = 0; i < walk->depth; i++) {
+        if (items_take(walk->items[i], PY_SSIZE_T_MAX / 4) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Append NAME=VALUE of the attributes. */
 static int
-append_attributes(Walk *walk, const Items *items)
+append_attributes(Walk *walk, Items *items)
 {
     Text *text = walk->text;
-    for (Py_ssize_t i = 0; i < items->count; i += 2) {
+    for (Py_ssize_t i = 0;; i += 2) {
+        if (i >= items->count && items_take(items, i / 2 + 4) < 0) {
+            return -1;
+        }
+        if (i >= items->count) {
+            return 0;
+        }
         if ((i > 0 && TEXT_LITERAL(text, ",") < 0) || TEXT_LITERAL(text, " ") < 0) {
             return -1;
         }
         if (walk->left <= 0) {
             return TEXT_LITERAL(text, "...");
+        }
+        if (!PyUnicode_CheckExact(items->all[i]) && complete_items(walk) < 0) {
+            return -1;
         }
         PyObject *shown = PyObject_Str(items->all[i]);
         if (shown == NULL) {
@@ -432,7 +470,6 @@ append_attributes(Walk *walk, const Items *items)
             return -1;
         }
     }
-    return 0;
 }
 
 /* An object without a __repr__ of its own shows its attributes, so that they count. */
@@ -470,9 +507,13 @@ append_object(Walk *walk, PyObject *value)
         goto done;
     }
     Items items;
-    if (items_take(&items, attributes, walk->left) < 0) {
+    int started = PyDict_CheckExact(attributes)
+        ? items_start(&items, attributes, PyDict_GET_SIZE(attributes), walk->left)
+        : items_of_mapping(&items, attributes, walk->left);
+    if (started < 0) {
         goto done;
     }
+    walk->items[walk->depth] = &items;
     walk->open[walk->depth++] = value;
     result = append_attributes(walk, &items);
     walk->depth--;
@@ -582,6 +623,9 @@ append_other(Walk *walk, PyObject *value)
 {
     Py_ssize_t start = walk->text->length;
     int depth = walk->depth;
+    if (complete_items(walk) < 0) {
+        return -1;
+    }
     if (append_fallible(walk, value) == 0) {
         return 0;
     }

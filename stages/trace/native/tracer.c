@@ -21,7 +21,6 @@ scope_dealloc(Scope *scope)
         Py_DECREF(scope->slots[i].text);
     }
     PyMem_Free(scope->slots);
-    Py_XDECREF(scope->shown);
     PyObject_Free(scope);
     Py_DECREF(type);
 }
@@ -51,7 +50,7 @@ scope_new(Engine *self)
     scope->raised_at = -1;
     scope->slots = NULL;
     scope->count = scope->room = 0;
-    scope->shown = NULL;
+    scope->first = scope->shown = -1;
     return scope;
 }
 
@@ -270,44 +269,59 @@ slot_update(Engine *self, Scope *scope, PyObject *name, PyObject *value, Py_ssiz
     return place;
 }
 
-/* Return (name, text, …) of the slots at these places: that of the frame before if it is equal. */
-static PyObject *
-scope_show(Scope *scope, const Py_ssize_t *places, Py_ssize_t count)
+/* Find room for more elements in an array; -1 with an exception set when there is none. */
+static int
+array_room(void **array, Py_ssize_t *room, Py_ssize_t needed, size_t width)
 {
-    PyObject *before = scope->shown;
-    bool same = before != NULL && PyTuple_GET_SIZE(before) == 2 * count;
-    for (Py_ssize_t i = 0; same && i < count; i++) {
-        const Slot *slot = &scope->slots[places[i]];
-        same = PyTuple_GET_ITEM(before, 2 * i) == slot->name
-               && PyTuple_GET_ITEM(before, 2 * i + 1) == slot->text;
+    if (needed <= *room) {
+        return 0;
     }
-    if (same) {
-        return Py_NewRef(before);
+    Py_ssize_t wanted = needed + needed / 2 + 16;
+    void *larger = PyMem_Realloc(*array, (size_t)wanted * width);
+    if (larger == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
-    PyObject *shown = PyTuple_New(2 * count);
-    if (shown == NULL) {
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        const Slot *slot = &scope->slots[places[i]];
-        PyTuple_SET_ITEM(shown, 2 * i, Py_NewRef(slot->name));
-        PyTuple_SET_ITEM(shown, 2 * i + 1, Py_NewRef(slot->text));
-    }
-    if (count > 0) { /* the empty tuple is shared */
-        PyObject_GC_UnTrack(shown); /* of str only: it is in no cycle, and there are many */
-    }
-    Py_XSETREF(scope->shown, Py_NewRef(shown));
-    return shown;
+    *array = larger;
+    *room = wanted;
+    return 0;
 }
 
-static PyObject *
+/* Show the slots at these places: nothing is written if the frame before showed the same. */
+static int
+scope_show(Engine *self, Scope *scope, const Py_ssize_t *places, Py_ssize_t count)
+{
+    bool same = scope->shown == count;
+    PyObject **before = same ? self->texts + scope->first : NULL;
+    for (Py_ssize_t i = 0; same && i < count; i++) {
+        const Slot *slot = &scope->slots[places[i]];
+        same = before[2 * i] == slot->name && before[2 * i + 1] == slot->text;
+    }
+    if (same) {
+        return 0;
+    }
+    if (array_room((void **)&self->texts, &self->text_room, self->text_count + 2 * count,
+                   sizeof(PyObject *)) < 0) {
+        return -1;
+    }
+    scope->first = self->text_count;
+    scope->shown = count;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const Slot *slot = &scope->slots[places[i]];
+        self->texts[self->text_count++] = Py_NewRef(slot->name);
+        self->texts[self->text_count++] = Py_NewRef(slot->text);
+    }
+    return 0;
+}
+
+static int
 snapshot(Engine *self, Scope *scope, PyFrameObject *frame, int flags, Py_ssize_t *size)
 {
     Variables variables;
     if (variables_take(self, &variables, frame, !(flags & CO_OPTIMIZED)) < 0) {
-        return NULL;
+        return -1;
     }
-    PyObject *shown = NULL;
+    int result = -1;
     Py_ssize_t few[32], *places = few, count = variables.count / 2;
     if (count > (Py_ssize_t)Py_ARRAY_LENGTH(few)) {
         places = PyMem_New(Py_ssize_t, count);
@@ -325,19 +339,19 @@ snapshot(Engine *self, Scope *scope, PyFrameObject *frame, int flags, Py_ssize_t
         }
         places[i] = place;
     }
-    shown = scope_show(scope, places, count);
+    result = scope_show(self, scope, places, count);
 done:
     if (places != few) {
         PyMem_Free(places);
     }
     variables_free(&variables);
-    return shown;
+    return result;
 }
 
 /* -- recordings ------------------------------------------------------------------------------ */
 
-void
-trace_scopes_clear(Engine *self)
+static void
+scopes_clear(Engine *self)
 {
     while (self->open_count > 0) {
         Open *top = &self->open[--self->open_count];
@@ -351,32 +365,120 @@ trace_scopes_clear(Engine *self)
 static int
 scopes_push(Engine *self, PyFrameObject *frame, Scope *scope)
 {
-    if (self->open_count == self->open_room) {
-        Py_ssize_t room = self->open_room * 2 + 16;
-        Open *open = PyMem_Resize(self->open, Open, room);
-        if (open == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        self->open = open;
-        self->open_room = room;
+    if (array_room((void **)&self->open, &self->open_room, self->open_count + 1,
+                   sizeof(Open)) < 0) {
+        return -1;
     }
     self->open[self->open_count++] = (Open){
         (PyFrameObject *)Py_NewRef(frame), (Scope *)Py_NewRef(scope)};
     return 0;
 }
 
+void
+trace_clear(Engine *self)
+{
+    scopes_clear(self);
+    while (self->made_count > 0) {
+        Py_XDECREF(self->made[--self->made_count].value);
+    }
+    while (self->text_count > 0) {
+        Py_DECREF(self->texts[--self->text_count]);
+    }
+}
+
+static PyObject *
+locals_tuple(const Engine *self, const Step *step)
+{
+    PyObject *locals = PyTuple_New(2 * step->shown);
+    for (Py_ssize_t i = 0; locals != NULL && i < 2 * step->shown; i++) {
+        PyTuple_SET_ITEM(locals, i, Py_NewRef(self->texts[step->first + i]));
+    }
+    if (locals != NULL && step->shown > 0) { /* the empty one is shared */
+        PyObject_GC_UnTrack(locals); /* of str only: it is in no cycle, and there are many */
+    }
+    return locals;
+}
+
+/* Make (event, line, locals, value, unwinding, depth); locals is stolen. */
+static PyObject *
+step_tuple(const Engine *self, const Step *step, PyObject *locals)
+{
+    PyObject *line = PyLong_FromLong(step->line), *depth = PyLong_FromSsize_t(step->depth);
+    PyObject *tuple = line == NULL || depth == NULL ? NULL : PyTuple_New(6);
+    if (tuple == NULL) {
+        Py_XDECREF(line);
+        Py_XDECREF(depth);
+        Py_DECREF(locals);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(tuple, 0, Py_NewRef(self->state->events[step->event]));
+    PyTuple_SET_ITEM(tuple, 1, line);
+    PyTuple_SET_ITEM(tuple, 2, locals);
+    PyTuple_SET_ITEM(tuple, 3, Py_NewRef(step->value != NULL ? step->value : Py_None));
+    PyTuple_SET_ITEM(tuple, 4, PyBool_FromLong(step->unwinding));
+    PyTuple_SET_ITEM(tuple, 5, depth);
+    PyObject_GC_UnTrack(tuple);
+    return tuple;
+}
+
+/* Append what was recorded to the list; frames with the same locals share a tuple. */
+static int
+steps_append(const Engine *self, PyObject *steps)
+{
+    PyObject **shared = PyMem_Calloc((size_t)self->text_count + 1, sizeof(PyObject *));
+    if (shared == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int result = 0;
+    for (Py_ssize_t i = 0; result == 0 && i < self->made_count; i++) {
+        const Step *step = &self->made[i];
+        PyObject *locals;
+        if (step->value != NULL) {
+            locals = Py_NewRef(Py_None);
+        }
+        else if (step->shown > 0 && shared[step->first] != NULL) {
+            locals = Py_NewRef(shared[step->first]);
+        }
+        else {
+            locals = locals_tuple(self, step);
+        }
+        PyObject *tuple = locals == NULL ? NULL : step_tuple(self, step, locals);
+        if (tuple == NULL) {
+            result = -1;
+            break;
+        }
+        if (step->value == NULL && step->shown > 0) {
+            shared[step->first] = locals; /* borrowed: the list has it */
+        }
+        result = PyList_Append(steps, tuple);
+        Py_DECREF(tuple);
+    }
+    PyMem_Free(shared);
+    return result;
+}
+
 int
-trace_close(Engine *self, const char *outcome, PyObject *result)
+trace_close(Engine *self, const char *outcome, PyObject *value)
 {
     if (self->steps == NULL) {
         return 0;
     }
-    Py_CLEAR(self->steps);
-    trace_scopes_clear(self);
-    PyObject *done = result == NULL
+    PyObject *steps = self->steps;
+    self->steps = NULL;
+    int collects = PyGC_Disable(); /* nothing that is made here can be garbage */
+    int result = steps_append(self, steps);
+    if (collects) {
+        PyGC_Enable();
+    }
+    Py_DECREF(steps);
+    trace_clear(self);
+    if (result < 0) {
+        return -1;
+    }
+    PyObject *done = value == NULL
         ? PyObject_CallFunction(self->close, "ssn", outcome, "", self->calls)
-        : PyObject_CallFunction(self->close, "sOn", outcome, result, self->calls);
+        : PyObject_CallFunction(self->close, "sOn", outcome, value, self->calls);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -526,36 +628,33 @@ recording_begin(Engine *self, PyFrameObject *frame, PyCodeObject *code)
     return result;
 }
 
-/* Append (event, line, locals, value, unwinding, depth). size is what locals or value take. */
+/* Record a frame: value is its text, NULL for the locals that the scope shows and that take size. */
 static int
-record(Engine *self, const Scope *scope, PyObject *event, PyObject *locals, PyObject *value,
-       bool unwinding, Py_ssize_t size)
+record(Engine *self, const Scope *scope, Event event, PyObject *value, bool unwinding,
+       Py_ssize_t size)
 {
     PyObject *source = PyTuple_GET_ITEM(self->text, scope->line - 1);
     self->bytes += size + 24 + PyUnicode_GET_LENGTH(source);
-    if (PyList_GET_SIZE(self->steps) >= self->max_events) {
+    if (self->made_count >= self->max_events) {
         return stop_tracing(self, "event-budget");
     }
     if (self->bytes > self->max_bytes) {
         return stop_tracing(self, "byte-budget");
     }
-    PyObject *line = PyLong_FromLong(scope->line), *depth = PyLong_FromSsize_t(scope->depth);
-    PyObject *step = line == NULL || depth == NULL ? NULL : PyTuple_New(6);
-    if (step == NULL) {
-        Py_XDECREF(line);
-        Py_XDECREF(depth);
+    if (array_room((void **)&self->made, &self->made_room, self->made_count + 1,
+                   sizeof(Step)) < 0) {
         return -1;
     }
-    PyTuple_SET_ITEM(step, 0, Py_NewRef(event));
-    PyTuple_SET_ITEM(step, 1, line);
-    PyTuple_SET_ITEM(step, 2, Py_NewRef(locals));
-    PyTuple_SET_ITEM(step, 3, Py_NewRef(value));
-    PyTuple_SET_ITEM(step, 4, PyBool_FromLong(unwinding));
-    PyTuple_SET_ITEM(step, 5, depth);
-    PyObject_GC_UnTrack(step); /* nothing in it leads back to it */
-    int result = PyList_Append(self->steps, step);
-    Py_DECREF(step);
-    return result;
+    self->made[self->made_count++] = (Step){
+        .event = event,
+        .unwinding = unwinding,
+        .line = scope->line,
+        .depth = scope->depth,
+        .first = scope->first,
+        .shown = scope->shown,
+        .value = Py_XNewRef(value),
+    };
+    return 0;
 }
 
 static void
@@ -568,23 +667,19 @@ place_scope(const Engine *self, Scope *scope, int line)
 }
 
 static int
-record_locals(Engine *self, Scope *scope, PyFrameObject *frame, int flags, PyObject *event,
-              int line)
+record_locals(Engine *self, Scope *scope, PyFrameObject *frame, int flags, Event event, int line)
 {
     place_scope(self, scope, line);
     Py_ssize_t size = 0;
-    PyObject *locals = snapshot(self, scope, frame, flags, &size);
-    if (locals == NULL) {
+    if (snapshot(self, scope, frame, flags, &size) < 0) {
         return -1;
     }
-    int result = record(self, scope, event, locals, Py_None, false, size);
-    Py_DECREF(locals);
-    return result;
+    return record(self, scope, event, NULL, false, size);
 }
 
 /* Record a value and return its text. */
 static PyObject *
-record_value(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *event, PyObject *value,
+record_value(Engine *self, Scope *scope, PyFrameObject *frame, Event event, PyObject *value,
              bool unwinding)
 {
     place_scope(self, scope, PyFrame_GetLineNumber(frame));
@@ -597,7 +692,7 @@ record_value(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *event, 
     if (text == NULL) {
         return NULL;
     }
-    if (record(self, scope, event, Py_None, text, unwinding, PyUnicode_GET_LENGTH(text)) < 0) {
+    if (record(self, scope, event, text, unwinding, PyUnicode_GET_LENGTH(text)) < 0) {
         Py_DECREF(text);
         return NULL;
     }
@@ -684,7 +779,7 @@ enter(Engine *self, PyFrameObject *frame, PyCodeObject *code)
     }
     int result = scopes_push(self, frame, scope);
     if (result == 0) {
-        result = record_locals(self, scope, frame, code->co_flags, self->state->call, line);
+        result = record_locals(self, scope, frame, code->co_flags, CALL, line);
     }
     Py_DECREF(scope);
     return result;
@@ -744,7 +839,7 @@ on_line(Engine *self, Scope *scope, PyFrameObject *frame)
     PyCodeObject *code = PyFrame_GetCode(frame);
     int flags = code->co_flags;
     Py_DECREF(code);
-    return record_locals(self, scope, frame, flags, self->state->line, line);
+    return record_locals(self, scope, frame, flags, LINE, line);
 }
 
 static int
@@ -765,7 +860,7 @@ on_exception(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
     }
     scope->raised_at = PyFrame_GetLasti(frame);
     PyObject *text = record_value(
-        self, scope, frame, self->state->exception, PyTuple_GET_ITEM(arg, 1), false);
+        self, scope, frame, EXCEPTION, PyTuple_GET_ITEM(arg, 1), false);
     if (text == NULL) {
         return -1;
     }
@@ -817,7 +912,7 @@ on_return(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
         return -1;
     }
     PyObject *text = record_value(
-        self, scope, frame, self->state->return_, value, unwinding > 0);
+        self, scope, frame, RETURN, value, unwinding > 0);
     if (text == NULL) {
         return -1;
     }

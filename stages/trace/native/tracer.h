@@ -5,9 +5,11 @@
 
 #include "render.h"
 
+typedef enum { CALL, LINE, RETURN, EXCEPTION } Event;
+
 typedef struct {
     PyTypeObject *scope_type;
-    PyObject *call, *line, *return_, *exception; /* names of events */
+    PyObject *events[4]; /* their names, by Event */
     PyObject *steps, *shown, *text, *numbers, *definitions, *f_trace; /* names of attributes */
     PyObject *dunder_class;
     RenderNames names;
@@ -26,8 +28,19 @@ typedef struct {
     int raised_at; /* f_lasti of an exception that nothing has followed yet, or -1 */
     Slot *slots;
     Py_ssize_t count, room;
-    PyObject *shown; /* the locals of the last frame that had them: (name, text, …) */
+    Py_ssize_t first, shown; /* place and number of the locals of its last frame, -1 at first */
 } Scope;
+
+/* A frame as recorded. It becomes a tuple when the recording is closed: until then nothing is made
+   that the garbage collector counts, so that it runs when it would without a tracer. */
+typedef struct {
+    Event event;
+    bool unwinding;
+    int line;
+    Py_ssize_t depth;
+    Py_ssize_t first, shown; /* place and number of its locals */
+    PyObject *value;         /* NULL where there are locals */
+} Step;
 
 typedef struct {
     PyFrameObject *frame;
@@ -48,6 +61,10 @@ typedef struct {
 
     /* the recording in the making: steps is NULL when there is none */
     PyObject *steps, *file, *raised;
+    Step *made;
+    Py_ssize_t made_count, made_room;
+    PyObject **texts; /* names and texts in turn */
+    Py_ssize_t text_count, text_room;
     unsigned long long recording;
     Py_ssize_t depth, bytes, calls;
     Open *open;
@@ -63,7 +80,7 @@ int trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *a
 /* End the recording in the making, if there is one; result is a str or NULL for "". */
 int trace_close(Engine *engine, const char *outcome, PyObject *result);
 
-/* Let go of the frames and scopes that are open. */
-void trace_scopes_clear(Engine *engine);
+/* Let go of the frames and scopes that are open, and of what was recorded. */
+void trace_clear(Engine *engine);
 
 #endif
