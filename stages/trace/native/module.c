@@ -158,7 +158,7 @@ module_render(PyObject *module, PyObject *args)
     ModuleState *state = PyModule_GetState(module);
     Text text = {0};
     PyObject *str = NULL;
-    if (trace_render(&state->names, &text, value, budget > 0 ? budget : 0) == 0) {
+    if (trace_render(&state->names, &text, value, budget > 0 ? budget : 0) >= 0) {
         str = trace_text_object(&text, 0);
     }
     trace_text_free(&text);

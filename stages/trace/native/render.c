@@ -19,6 +19,7 @@ typedef struct {
     Py_ssize_t left;
     PyObject *open[DEPTH]; /* the containers that the walk is in; only compared */
     Items *items[DEPTH];   /* and their items */
+    Py_ssize_t looked_at;  /* how many items of the outermost container were */
     int depth;
 } Walk;
 
@@ -208,6 +209,7 @@ struct Items {
     PyObject *container; /* borrowed: whoever shows it holds it */
     PyObject *iterator;  /* of a set, else NULL */
     Py_ssize_t place;    /* in a dict */
+    Py_ssize_t shown;    /* how many were rendered */
     int width;           /* 2 where keys and values come in turn */
 };
 
@@ -287,7 +289,7 @@ items_start(Items *items, PyObject *container, Py_ssize_t size, Py_ssize_t left)
 {
     Py_ssize_t most = (left > 0 ? left : 0) / 2 + 2;
     items->all = items->few;
-    items->count = items->place = 0;
+    items->count = items->place = items->shown = 0;
     items->room = FEW;
     items->most = size < most ? size : most;
     items->container = container;
@@ -381,6 +383,7 @@ append_parts(Walk *walk, Items *items)
             return -1;
         }
         walk->left -= 2;
+        items->shown++;
     }
 }
 
@@ -420,6 +423,9 @@ append_container(Walk *walk, PyObject *value, const Brackets *brackets)
     walk->open[walk->depth++] = value;
     int result = append_parts(walk, &items);
     walk->depth--;
+    if (walk->depth == 0) {
+        walk->looked_at = items.shown;
+    }
     items_free(&items);
     if (result == 0 && size == 1 && PyTuple_CheckExact(value)) {
         result = TEXT_LITERAL(text, ",");
@@ -673,10 +679,10 @@ walk_value(Walk *walk, PyObject *value)
     return result;
 }
 
-int
+Py_ssize_t
 trace_render(const RenderNames *names, Text *text, PyObject *value, Py_ssize_t budget)
 {
-    Py_ssize_t start = text->length;
+    Py_ssize_t start = text->length, looked_at = 0;
     int result;
     if (trace_is_changeless(Py_TYPE(value))) {
         result = append_changeless(names, text, value, budget);
@@ -684,8 +690,11 @@ trace_render(const RenderNames *names, Text *text, PyObject *value, Py_ssize_t b
     else {
         Walk walk = {.names = names, .text = text, .left = budget};
         result = walk_value(&walk, value);
+        if (PyList_CheckExact(value) || PyTuple_CheckExact(value)) {
+            looked_at = walk.looked_at;
+        }
     }
-    return result < 0 ? -1 : trace_text_cut(text, start, budget);
+    return result < 0 || trace_text_cut(text, start, budget) < 0 ? -1 : looked_at;
 }
 
 int

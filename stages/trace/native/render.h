@@ -20,7 +20,9 @@ void trace_render_clear(RenderNames *names);
 /* Whether instances of exactly this type never change: the same object has the same text. */
 bool trace_is_changeless(PyTypeObject *type);
 
-/* Append the text of value in at most about budget characters. */
-int trace_render(const RenderNames *names, Text *text, PyObject *value, Py_ssize_t budget);
+/* Append the text of value in at most about budget characters. Gives the number of items that were
+   looked at when value is exactly a list or tuple, else 0; -1 with an exception set. */
+Py_ssize_t trace_render(
+    const RenderNames *names, Text *text, PyObject *value, Py_ssize_t budget);
 
 #endif

@@ -9,13 +9,85 @@
 
 #include "tracer.h"
 
+#include <string.h>
+
 /* -- scopes ---------------------------------------------------------------------------------- */
+
+/* Find room for more elements in an array; -1 with an exception set when there is none. */
+static int
+array_room(void **array, Py_ssize_t *room, Py_ssize_t needed, size_t width)
+{
+    if (needed <= *room) {
+        return 0;
+    }
+    Py_ssize_t wanted = needed + needed / 2 + 16;
+    void *larger = PyMem_Realloc(*array, (size_t)wanted * width);
+    if (larger == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *array = larger;
+    *room = wanted;
+    return 0;
+}
+
+static void
+slot_forget(Slot *slot)
+{
+    slot->sequence = NULL;
+    while (slot->count > 0) {
+        Py_DECREF(slot->items[--slot->count]);
+    }
+}
+
+/* Keep the first items of a sequence that was rendered, if its text depends on nothing else. */
+static int
+slot_remember(Slot *slot, PyObject *sequence, Py_ssize_t looked_at)
+{
+    slot_forget(slot);
+    if (looked_at == 0 || looked_at > PySequence_Fast_GET_SIZE(sequence)) {
+        return 0;
+    }
+    PyObject **items = PySequence_Fast_ITEMS(sequence);
+    for (Py_ssize_t i = 0; i < looked_at; i++) {
+        if (!trace_is_changeless(Py_TYPE(items[i]))) {
+            return 0;
+        }
+    }
+    if (array_room((void **)&slot->items, &slot->room, looked_at, sizeof(PyObject *)) < 0) {
+        return -1;
+    }
+    for (; slot->count < looked_at; slot->count++) {
+        slot->items[slot->count] = Py_NewRef(items[slot->count]);
+    }
+    slot->sequence = Py_TYPE(sequence);
+    slot->more = PySequence_Fast_GET_SIZE(sequence) > looked_at;
+    return 0;
+}
+
+/* Whether a value is known, by what cannot change, to have the text that the slot has. */
+static bool
+slot_knows(const Slot *slot, PyObject *value)
+{
+    if (slot->value == value) {
+        return true;
+    }
+    if (slot->sequence == NULL || slot->sequence != Py_TYPE(value)) {
+        return false;
+    }
+    Py_ssize_t size = PySequence_Fast_GET_SIZE(value);
+    return size >= slot->count && (size > slot->count) == slot->more
+           && memcmp(PySequence_Fast_ITEMS(value), slot->items,
+                     (size_t)slot->count * sizeof(PyObject *)) == 0;
+}
 
 static void
 scope_dealloc(Scope *scope)
 {
     PyTypeObject *type = Py_TYPE(scope);
     for (Py_ssize_t i = 0; i < scope->count; i++) {
+        slot_forget(&scope->slots[i]);
+        PyMem_Free(scope->slots[i].items);
         Py_DECREF(scope->slots[i].name);
         Py_XDECREF(scope->slots[i].value);
         Py_DECREF(scope->slots[i].text);
@@ -77,17 +149,10 @@ scope_find(const Scope *scope, PyObject *name, Py_ssize_t expected)
 static int
 scope_add(Scope *scope, PyObject *name, PyObject *text)
 {
-    if (scope->count == scope->room) {
-        Py_ssize_t room = scope->room * 2 + 4;
-        Slot *slots = PyMem_Resize(scope->slots, Slot, room);
-        if (slots == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        scope->slots = slots;
-        scope->room = room;
+    if (array_room((void **)&scope->slots, &scope->room, scope->count + 1, sizeof(Slot)) < 0) {
+        return -1;
     }
-    scope->slots[scope->count++] = (Slot){Py_NewRef(name), NULL, Py_NewRef(text)};
+    scope->slots[scope->count++] = (Slot){.name = Py_NewRef(name), .text = Py_NewRef(text)};
     return 0;
 }
 
@@ -234,13 +299,15 @@ slot_update(Engine *self, Scope *scope, PyObject *name, PyObject *value, Py_ssiz
 {
     Py_ssize_t place = scope_find(scope, name, expected);
     *size += PyUnicode_GET_LENGTH(name) + 6;
-    if (place >= 0 && scope->slots[place].value == value) {
+    if (place >= 0 && slot_knows(&scope->slots[place], value)) {
         *size += 2;
         return place;
     }
     Text *buffer = &self->buffer;
     trace_text_shorten(buffer, 0);
-    if (trace_render(&self->state->names, buffer, value, self->value_chars) < 0) {
+    Py_ssize_t looked_at = trace_render(
+        &self->state->names, buffer, value, self->value_chars);
+    if (looked_at < 0) {
         return -1;
     }
     if (place >= 0 && trace_text_is(buffer, scope->slots[place].text)) {
@@ -266,25 +333,7 @@ slot_update(Engine *self, Scope *scope, PyObject *name, PyObject *value, Py_ssiz
     }
     Slot *slot = &scope->slots[place];
     Py_XSETREF(slot->value, trace_is_changeless(Py_TYPE(value)) ? Py_NewRef(value) : NULL);
-    return place;
-}
-
-/* Find room for more elements in an array; -1 with an exception set when there is none. */
-static int
-array_room(void **array, Py_ssize_t *room, Py_ssize_t needed, size_t width)
-{
-    if (needed <= *room) {
-        return 0;
-    }
-    Py_ssize_t wanted = needed + needed / 2 + 16;
-    void *larger = PyMem_Realloc(*array, (size_t)wanted * width);
-    if (larger == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    *array = larger;
-    *room = wanted;
-    return 0;
+    return slot_remember(slot, value, looked_at) < 0 ? -1 : place;
 }
 
 /* Show the slots at these places: nothing is written if the frame before showed the same. */

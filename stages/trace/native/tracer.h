@@ -15,9 +15,15 @@ typedef struct {
     RenderNames names;
 } ModuleState;
 
-/* One local of a scope: its last text, and the value if it is one that never changes. */
+/* One local of a scope: its last text, and the value if it is one that never changes. Of a list or
+   tuple the items that its text shows, if they never change: another with the same items at its
+   beginning, and as certainly more or none behind them, has the same text. */
 typedef struct {
     PyObject *name, *value, *text;
+    PyTypeObject *sequence; /* &PyList_Type, &PyTuple_Type or NULL */
+    PyObject **items;
+    Py_ssize_t count, room;
+    bool more;
 } Slot;
 
 typedef struct {
