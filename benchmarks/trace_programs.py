@@ -209,8 +209,8 @@ def lcs(a, b):
 
 
 def main():
-    words = [("abcbdabxyzzyabcbdab", "bdcabaxyzabdcabaxyz"), ("thequickbrownfoxjum", "thelazydogsleptlong")]
-    return [lcs(a, b) for a, b in words]
+    first = lcs("abcbdabxyzzyabcbdab", "bdcabaxyzabdcabaxyz")
+    return first, lcs("thequickbrownfoxjum", "thelazydogsleptlong")
 """,
     "sieve": """\
 def primes(limit):

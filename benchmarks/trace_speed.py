@@ -17,6 +17,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from types import FunctionType
 from typing import Any
@@ -66,7 +67,7 @@ def with_settrace(make: Callable[[], Callable[..., Any]]) -> Run:
     def run() -> None:
         for main in mains:
             local = make()
-            sys.settrace(lambda f, e, a, local=local: _first(local, f, e, a))
+            sys.settrace(partial(_first, local))
             try:
                 main()
             finally:
@@ -87,6 +88,7 @@ class Naive:
         self.frames: list[tuple[int, str, int, Any]] = []
 
     def __call__(self, frame: Any, event: str, arg: Any) -> Naive:
+        """Record an event."""
         if event in ("call", "line"):
             shown: Any = {name: repr(value) for name, value in frame.f_locals.items()}
         else:
@@ -168,7 +170,9 @@ def long_list() -> Ratio:
 
         return run
 
-    return ratio(interleaved({name: traced(items) for name, items in lists.items()}), "empty", "long")
+    return ratio(
+        interleaved({name: traced(items) for name, items in lists.items()}), "empty", "long"
+    )
 
 
 def bars() -> dict[tuple[str, str], float]:

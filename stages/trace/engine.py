@@ -60,7 +60,7 @@ def _opcodes(*names: str) -> frozenset[int]:
 LEAVING = _opcodes("RETURN_VALUE", "RETURN_CONST", "YIELD_VALUE", "RETURN_GENERATOR")
 """Opcodes that leave a frame with a value."""
 YIELDING = _opcodes("YIELD_VALUE")
-ENDS_A_LOOP = _opcodes("FOR_ITER", "SEND", "YIELD_FROM")
+ENDS_A_LOOP = _opcodes("FOR_ITER", "SEND", "END_SEND", "YIELD_FROM")
 """Opcodes whose StopIteration is CPython's affair."""
 
 NOTICE = (

@@ -1,6 +1,7 @@
 """The tracing engine in Python: what a trace is, to read, and what runs where there is no compiler.
 
-`native/tracer.c` does the same, byte for byte. Where the two can differ, this one cannot do better:
+The engine in ``native/`` does the same, byte for byte. Where the two can differ, this one cannot do
+better:
 
 * at the recursion limit the trace function itself finds no stack left and CPython drops it: the
   trace is lost, where the one in C shows every level;

@@ -10,7 +10,7 @@ source is recorded; everything else is stepped over. The rules where CPython lea
 * a generator's scope survives a yield; each resume is a call, each yield a return;
 * budgets end a trace cleanly: the frames so far, and an outcome that says which budget.
 
-The rules are written twice, in `reference` and, ten times as fast, in ``native/tracer.c``; `engine`
+The rules are written twice, in `reference` and, many times as fast, in ``native/``; `engine`
 chooses. The module runs in the sandbox, beside the program: nothing here is safe from a program
 that means harm, but one that meddles with tracing is noticed and its trace is ``lost``.
 """

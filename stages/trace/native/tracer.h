@@ -1,4 +1,5 @@
-/* What an engine holds, and its parts in C: events in tracer.c, the Python type in module.c. */
+/* What an engine holds, and its parts in C: scopes in scope.c, events in tracer.c, the Python type
+   in module.c. */
 
 #ifndef TRACE_TRACER_H
 #define TRACE_TRACER_H
@@ -79,6 +80,19 @@ typedef struct {
 } Engine;
 
 extern PyType_Spec trace_scope_spec;
+
+/* Find room for more elements in an array; -1 with an exception set when there is none. */
+int trace_array_room(void **array, Py_ssize_t *room, Py_ssize_t needed, size_t width);
+
+Scope *trace_scope_new(Engine *engine);
+
+/* Let the scope show the frame's locals, and add to size what a line that shows the changes takes;
+   flags are the code's. */
+int trace_snapshot(
+    Engine *engine, Scope *scope, PyFrameObject *frame, int flags, Py_ssize_t *size);
+
+/* Note names that are new in a frame whose locals are not shown now. */
+int trace_locals_meet(PyFrameObject *frame);
 
 /* The Py_tracefunc. */
 int trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg);

@@ -182,7 +182,9 @@ class Says:
         return self.text
 
 
-@given(st.lists(st.sampled_from([" at 0x", "1f", "started ", "stopped ", "daemon ", "9", "z", "é"])))
+@given(
+    st.lists(st.sampled_from([" at 0x", "1f", "started ", "stopped ", "daemon ", "9", "z", "é"]))
+)
 def test_what_is_left_out_of_a_repr(parts):
     value = Says("".join(parts))
     assert _native.render([value], 60) == render([value], 60)
@@ -304,7 +306,14 @@ def test_several_targets_and_refused_calls(make):
         ("f", "1"), ("g", "2"), ("g", "4"),
     ]  # fmt: skip
     assert asked == [("f", "1"), ("g", "2"), ("g", "3"), ("f", "3"), ("g", "3"), ("g", "4")]
-    assert short(tracer.finished[0]) == ["C 1 x=1", "L 2 x=1", "C 4 x=1", "L 5 x=1", "R 5 2", "R 2 3"]
+    assert short(tracer.finished[0]) == [
+        "C 1 x=1",
+        "L 2 x=1",
+        "C 4 x=1",
+        "L 5 x=1",
+        "R 5 2",
+        "R 2 3",
+    ]
 
 
 @pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
