@@ -1,7 +1,6 @@
 #include "render.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum {
     DEPTH = 6,

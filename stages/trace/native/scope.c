@@ -2,8 +2,6 @@
 
 #include "tracer.h"
 
-#include <string.h>
-
 /* -- scopes ---------------------------------------------------------------------------------- */
 
 /* Find room for more elements in an array; -1 with an exception set when there is none. */

@@ -1,7 +1,5 @@
 #include "text.h"
 
-#include <string.h>
-
 /* Find room for more characters at the current width. */
 static int
 reserve(Text *text, Py_ssize_t more)
@@ -64,7 +62,7 @@ put(Text *text, Py_ssize_t place, Py_UCS4 character)
 }
 
 int
-trace_text_ascii(Text *text, const char *characters, Py_ssize_t length)
+trace_text_append(Text *text, const char *characters, Py_ssize_t length)
 {
     if (reserve(text, length) < 0) {
         return -1;
