@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.trace import __main__ as command
 from stages.trace import _native, engine, reference
 from stages.trace.programs import LEVELS, generate
 from stages.trace.rendering import render
@@ -45,13 +44,6 @@ def test_without_it_the_engine_in_python_is_chosen(monkeypatch):
         assert engine.make_engine() is reference.Engine
     finally:
         engine.engine_name.cache_clear()
-
-
-def test_the_command_says_that_it_is_missing(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(command, "engine_name", lambda: "python")
-    (tmp_path / "demo.py").write_text("def f(n):\n    return n\n")
-    assert command.main([f"{tmp_path}/demo.py:f", "2", "--format", "json"]) == 0
-    assert engine.NOTICE in capsys.readouterr().err
 
 
 @given(st.sampled_from(LEVELS), st.integers(0, 10_000), st.integers(0, 100))
