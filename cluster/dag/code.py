@@ -16,6 +16,7 @@ from pathlib import Path
 from cluster.dag.errors import DagError
 from cluster.dag.stage import Stage
 
+_MADE = frozenset({".pyc", ".so"})  # from files that are digested themselves
 _WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -68,7 +69,7 @@ def _files(module: str, stage: str) -> Iterator[tuple[str, Path]]:
     for location in spec.submodule_search_locations:
         folder = Path(location)
         for file in sorted(folder.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc":
+            if file.is_file() and "__pycache__" not in file.parts and file.suffix not in _MADE:
                 yield "/".join([*parts, *file.relative_to(folder).parts]), file
 
 

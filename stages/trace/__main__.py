@@ -14,6 +14,7 @@ from rich.console import Console
 from model.frames import Frame, diff, leaves_scope
 from model.tokens import Piece, Special, special_offset, special_text
 from model.trace import context_pieces, step_pieces
+from stages.trace.engine import NOTICE, engine_name
 from stages.trace.listing import ending, listing
 from stages.trace.own_code import (
     CallError,
@@ -67,6 +68,8 @@ class Options:
 def main(arguments: list[str]) -> int:
     """Run the command and return the exit code."""
     options = tyro.cli(Options, args=arguments, prog=_PROGRAM, description=_ABOUT)
+    if engine_name() == "python":
+        print(NOTICE, file=sys.stderr)
     try:
         file, function = split_target(options.target)
         given = argument_list(options.arguments)

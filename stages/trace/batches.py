@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.sandbox import Limits, Result, Sandbox
 from stages.trace.candidates import Candidate
+from stages.trace.engine import engine_name
 from stages.trace.settings import TracePlacement, TraceSettings
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Done:
     parts: tuple[tuple[Task, Result], ...]
     layer: str
     checking_cpu_seconds: float = 0.0
+    engine: str = field(default_factory=engine_name)
+    """Which tracing engine the machine has: "native" or "python"."""
 
 
 def function_tasks(

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+Locals = tuple[str, ...]
+Step = tuple[str, int, Locals | None, str | None, bool, int]
+"""A frame as a tracer keeps it: event, line in the context, locals as (name, text, name, text, …),
+value, unwinding, depth. Texts, and the locals of a frame in which nothing changed, are shared with
+the frame before: a long trace of a large state stays small."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +41,9 @@ class Recording:
 
     name: str
     arguments: str | None
-    frames: list[dict[str, Any]] = field(default_factory=list)
+    text: Sequence[str] = ()
+    """The lines of the context, each with its newline."""
+    steps: list[Step] = field(default_factory=list)
     outcome: str = ""
     result: str = ""
     calls: int = 0
@@ -43,7 +52,12 @@ class Recording:
     @property
     def lines(self) -> int:
         """How many line events there are."""
-        return sum(frame["event"] == "line" for frame in self.frames)
+        return sum(step[0] == "line" for step in self.steps)
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        """The frames as rows of `stages.tables.FRAME`, made anew at each access."""
+        return frame_rows(self.text, self.steps)
 
     def to_json(self) -> dict[str, Any]:
         """Return the value as JSON, for the way out of the sandbox."""
@@ -55,3 +69,24 @@ class Recording:
             "result": self.result,
             "calls": self.calls,
         }
+
+
+def frame_rows(text: Sequence[str], steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Return steps as rows of `stages.tables.FRAME`."""
+    return [
+        {
+            "event": event,
+            "line": line,
+            "source": text[line - 1],
+            "locals": shown
+            if shown is None
+            else [
+                {"name": name, "value": value}
+                for name, value in zip(shown[::2], shown[1::2], strict=True)
+            ],
+            "value": value,
+            "unwinding": unwinding,
+            "depth": depth,
+        }
+        for event, line, shown, value, unwinding, depth in steps
+    ]

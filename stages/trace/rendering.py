@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-ATOMIC = frozenset({int, float, bool, complex, type(None), str, bytes, range, type, FunctionType})
-"""Exact types whose instances never change: the same object has the same text."""
+CHANGELESS = frozenset({int, float, bool, complex, type(None), str, bytes, range})
+"""Exact types whose instances never change: the same object has the same text. (A function can be
+renamed; and to keep a function or class alive may keep alive what the program has dropped.)"""
 
 _ELLIPSIS = "..."
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_THREAD = re.compile(r"(?<=started )(daemon )?\d+")
+_THREAD = re.compile(r"(?<=started |stopped )(daemon )?\d+")
 _DEPTH = 6
 _BIG_INT_BITS = 14_000  # about the 4,300 digits from which Python refuses to print
 _MANY_ITEMS = 1_000  # a subclass with its own repr is asked only below this length
@@ -32,20 +34,29 @@ def render(value: Any, budget: int) -> str:
         text = _int(value)
     elif kind is str or kind is bytes:
         text = repr(value[: budget + 1])
-    elif kind in ATOMIC and kind not in (type, FunctionType):
+    elif kind in CHANGELESS:
         text = repr(value)
     else:
         text = _Walk(budget).text(value)
     return text if len(text) <= budget else text[: max(0, budget - len(_ELLIPSIS))] + _ELLIPSIS
 
 
+def drop_idents(text: str) -> str:
+    """Leave out the numbers by which the system knows threads."""
+    return _THREAD.sub("", text)
+
+
 def _int(value: int) -> str:
     bits = value.bit_length()
-    return repr(value) if bits <= _BIG_INT_BITS else f"<int {bits} bits>"
+    if bits <= _BIG_INT_BITS:
+        with suppress(ValueError):  # a program may lower the limit
+            return repr(value)
+    return f"<int {bits} bits>"
 
 
 def _is_builtins(value: Any) -> bool:
-    return isinstance(value, ModuleType) or (isinstance(value, dict) and "__import__" in value)
+    kind = type(value)
+    return issubclass(kind, ModuleType) or (issubclass(kind, dict) and "__import__" in value)
 
 
 class _Walk:
@@ -59,7 +70,10 @@ class _Walk:
         kind = type(value)
         if kind in _BRACKETS or kind in (frozenset, dict):
             return self._container(value, kind)
-        text = render(value, self.left) if kind in (int, str, bytes) else self._other(value, kind)
+        if kind in (int, str, bytes):
+            text = render(value, self.left) if self.left > 0 else _ELLIPSIS
+        else:
+            text = self._other(value, kind)
         self.left -= len(text)
         return text
 
@@ -88,7 +102,7 @@ class _Walk:
                 parts.append(_ELLIPSIS)
                 break
             if is_dict:
-                if isinstance(item[0], str) and item[0] == "__builtins__" and _is_builtins(item[1]):
+                if type(item[0]) is str and item[0] == "__builtins__" and _is_builtins(item[1]):
                     continue  # exec puts it there; the program did not
                 parts.append(f"{self.text(item[0])}: {self.text(item[1])}")
             else:
@@ -97,11 +111,11 @@ class _Walk:
         return parts
 
     def _other(self, value: Any, kind: type) -> str:
-        if kind is ModuleType:
-            return f"<module {value.__name__!r}>"
-        if kind in (FunctionType, BuiltinFunctionType, MethodType):
-            return f"<function {getattr(value, '__qualname__', '?')}>"
         try:
+            if kind is ModuleType:
+                return f"<module {value.__name__!r}>"
+            if kind in (FunctionType, BuiltinFunctionType, MethodType):
+                return f"<function {getattr(value, '__qualname__', '?')}>"
             if kind.__repr__ is object.__repr__ and not isinstance(value, type):
                 return self._attributes(value, kind)
             if isinstance(value, (list, dict, set, tuple, str, bytes)) and len(value) > _MANY_ITEMS:
@@ -109,7 +123,7 @@ class _Walk:
             text = repr(value)
         except Exception:  # noqa: BLE001  the program's own code runs here
             return f"<unrepr {kind.__name__}>"
-        return _THREAD.sub("", _ADDRESS.sub("", text))
+        return drop_idents(_ADDRESS.sub("", text))
 
     def _attributes(self, value: Any, kind: type) -> str:
         """An object without a ``__repr__`` of its own shows its attributes, so that they count."""
@@ -120,12 +134,15 @@ class _Walk:
         if id(value) in self.open or len(self.open) >= _DEPTH:
             return f"<{name} {_ELLIPSIS}>"
         self.open.add(id(value))
-        parts = []
-        for key, item in list(attributes.items()):
-            if self.left <= 0:
-                parts.append(_ELLIPSIS)
-                break
-            self.left -= len(str(key)) + 3
-            parts.append(f"{key}={self.text(item)}")
-        self.open.discard(id(value))
+        try:
+            parts = []
+            for key, item in list(islice(attributes.items(), max(0, self.left) // 2 + 2)):
+                if self.left <= 0:
+                    parts.append(_ELLIPSIS)
+                    break
+                shown = str(key)
+                self.left -= len(shown) + 3
+                parts.append(f"{shown}={self.text(item)}")
+        finally:
+            self.open.discard(id(value))
         return f"<{name} {', '.join(parts)}>"

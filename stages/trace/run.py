@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from stages.tables import DROPPED, TRACES, read_table, write_table
 from stages.trace.batches import Done, Task, function_tasks, program_tasks, trace_task
 from stages.trace.candidates import Candidate, Skipped, candidates_of, choose
 from stages.trace.counts import drop, drop_order, drop_trace, summarise
+from stages.trace.engine import NOTICE
 from stages.trace.rows import function_row, program_row, program_split, select, unfit
 from stages.trace.settings import TracePlacement, TraceSettings
 
@@ -42,9 +44,13 @@ def run(context: StepContext) -> None:
         drop(each.name, each.origin, each.path, each.reason, each.detail) for each in skipped
     ]
     cpu = 0.0
+    engines = Counter[str]()
     tasks = [*function_tasks(chosen, settings, placement), *program_tasks(settings, placement)]
     for done in _with_progress(_execute(tasks, placement), len(tasks)):
         cpu += done.checking_cpu_seconds
+        engines[done.engine] += 1
+        if done.engine == "python" and engines[done.engine] == 1:
+            _LOG.warning(NOTICE)
         for task, result in done.parts:
             cpu += result.cpu_seconds
             for split, row in _rows(task, result, settings, done.layer, dropped):
@@ -56,9 +62,9 @@ def run(context: StepContext) -> None:
         dropped += [drop_trace(*each) for each in left_out]
         kept += [{**row, "split": split} for row in selected]
     write_table(context.output / "dropped", DROPPED, sorted(dropped, key=drop_order))
-    write_statistics(
-        context.statistics_file, summarise(kept, dropped, len(found), len(chosen), cpu)
-    )
+    counts = summarise(kept, dropped, len(found), len(chosen), cpu)
+    counts |= {f"batches.engine.{name}": count for name, count in sorted(engines.items())}
+    write_statistics(context.statistics_file, counts)
 
 
 def _scan(corpus: Path, settings: TraceSettings) -> tuple[list[Candidate], list[Skipped]]:

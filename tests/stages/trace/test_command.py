@@ -8,6 +8,8 @@ import pytest
 
 from model.frames import Frame, diff, leaves_scope
 from model.trace import MARK
+from stages.trace import __main__ as command
+from stages.trace.engine import NOTICE
 from stages.trace.own_code import CallError, argument_list, trace_own
 from stages.trace.programs import generate
 from stages.trace.recording import TraceLimits
@@ -217,3 +219,10 @@ def test_arguments_are_literals(words, source):
 def test_nothing_else_passes_for_an_argument(word):
     with pytest.raises(CallError, match="not a Python literal"):
         argument_list([word])
+
+
+def test_it_says_that_the_engine_in_c_is_missing(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(command, "engine_name", lambda: "python")
+    (tmp_path / "demo.py").write_text("def f(n):\n    return n\n")
+    assert command.main([f"{tmp_path}/demo.py:f", "2", "--format", "json"]) == 0
+    assert NOTICE in capsys.readouterr().err

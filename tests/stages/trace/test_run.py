@@ -77,6 +77,7 @@ def rows(made):
 
 def test_functions_and_programs_are_there(made, rows):
     counts = read_statistics(made / "statistics.json")
+    assert counts["batches.engine.native"] > 0 and "batches.engine.python" not in counts
     every = [*rows["train"], *rows["heldout"]]
     assert counts["traces"] == len(every)
     assert counts["functions"] == len({r["name"] for r in every if r["source"] == "function"}) >= 4

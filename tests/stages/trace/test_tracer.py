@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from model.frames import Frame, diff, resolve
-from stages.trace.tracer import TraceLimits, trace_source
+from tests.stages.trace.traces import short, trace
 
 FIGURE_5 = """\
 def f(a, b):
@@ -17,45 +16,6 @@ def f(a, b):
 def main():
     return f(1, 3)
 """
-
-
-def trace(source, entry="main", arguments="", **limits):
-    recording = trace_source(source, entry, arguments, TraceLimits(**limits))
-    check(recording, source)
-    return recording
-
-
-def short(recording):
-    """Write frames as 'C 1 {...}', 'L 2 {...}', 'R 4 value', 'E 3 value'."""
-    written = []
-    for frame in recording.frames:
-        head = f"{frame['event'][0].upper()} {frame['line']} "
-        if frame["locals"] is None:
-            written.append(head + frame["value"] + (" unwinding" if frame["unwinding"] else ""))
-        else:
-            written.append(head + " ".join(f"{v['name']}={v['value']}" for v in frame["locals"]))
-    return [line.rstrip() for line in written]
-
-
-def check(recording, source):
-    """What holds for every trace."""
-    frames = recording.frames
-    lines = source.splitlines(keepends=True)
-    assert frames[0]["event"] == "call" and frames[0]["depth"] == 0
-    depth = -1
-    for frame in frames:
-        assert frame["source"] == lines[frame["line"] - 1]
-        depth += frame["event"] == "call"
-        assert frame["depth"] == depth
-        assert (frame["locals"] is None) == (frame["event"] in ("return", "exception"))
-        assert (frame["value"] is None) == (frame["event"] in ("call", "line"))
-        depth -= frame["event"] == "return"
-    if recording.outcome in ("return", "exception"):
-        assert depth == -1 and frames[-1]["event"] == "return"
-        assert frames[-1]["unwinding"] == (recording.outcome == "exception")
-    rows = [Frame.from_row(frame) for frame in frames]
-    assert [(f.locals, f.value) for f in resolve(diff(rows))] == [(f.locals, f.value) for f in rows]
-    json.dumps(frames)
 
 
 def test_figure_5():

@@ -1,0 +1,36 @@
+"""The tracing engine in C: see ``native/``."""
+
+from collections.abc import Mapping
+from typing import Any, final
+
+from stages.trace.engine import Begin, Close, Target
+
+@final
+class Engine:
+    """Follows one thread between start and stop; see stages.trace.engine."""
+
+    name: str
+
+    def __init__(
+        self,
+        *,
+        targets: Mapping[int, Target],
+        begin: Begin,
+        close: Close,
+        stopped: type[BaseException],
+        leaving: bytes,
+        yielding: bytes,
+        ends_a_loop: bytes,
+        events: int,
+        bytes: int,
+        value_chars: int,
+        calls: int,
+    ) -> None: ...
+    def start(self) -> None:
+        """Trace this thread from here on."""
+
+    def stop(self) -> None:
+        """Trace no more; what is still open is lost."""
+
+def render(value: Any, budget: int, /) -> str:
+    """Return what stages.trace.rendering.render returns."""

@@ -1,0 +1,12 @@
+# raise from, and what finally raises, replace one another.
+def f():
+    try:
+        raise KeyError(1)
+    except KeyError as e:
+        raise ValueError(2) from e
+
+def main():
+    try:
+        f()
+    except ValueError as e:
+        return repr(e.__cause__)

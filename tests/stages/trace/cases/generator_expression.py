@@ -1,0 +1,4 @@
+# A generator expression is a scope of its own.
+def main():
+    k = 2
+    return sum(i * k for i in range(2))

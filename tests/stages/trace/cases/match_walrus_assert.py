@@ -1,0 +1,11 @@
+# Newer statements.
+def main():
+    point = (1, 2)
+    match point:
+        case (0, y):
+            r = y
+        case (x, y) if (s := x + y) > 2:
+            r = s
+    assert r == 3
+    import math
+    return r

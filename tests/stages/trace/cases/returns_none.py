@@ -1,0 +1,3 @@
+# A return of None is no unwinding.
+def main():
+    x = 1

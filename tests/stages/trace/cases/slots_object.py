@@ -1,0 +1,8 @@
+# An object without a __dict__.
+class P:
+    __slots__ = ("x",)
+
+def main():
+    p = P()
+    p.x = 1
+    return p

@@ -1,0 +1,6 @@
+# All kinds of parameters.
+def f(a, /, b, *rest, c=3, **more):
+    return a
+
+def main():
+    return f(1, 2, 4, 5, d=6)
