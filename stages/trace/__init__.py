@@ -31,7 +31,7 @@ from stages.trace.settings import TracePlacement, TraceSettings
 
 STAGE = Stage(
     name="trace",
-    revision=1,
+    revision=2,
     run="stages.trace.run:run",
     settings=TraceSettings,
     placement=TracePlacement,
