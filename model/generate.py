@@ -22,7 +22,7 @@ from model.cache import Cache, Prefill, Step
 from model.decoding import Decoder
 from model.guide import Guidance, Guide
 from model.packing import Packing
-from model.sampling import draw
+from model.sampling import SamplingError, check_settings, draw
 from model.transformer import CWM
 
 _ROW_TOKENS = 8192  # of prompts that are read at once; bounds memory (a longer prompt goes alone)
@@ -77,6 +77,9 @@ class _Request:
 class Generator:
     """Decodes with ``model``; ``max_length`` bounds prompt + continuation, ``batch`` the lanes.
 
+    Computes in the weights' type, under autocast too. Not for several threads at a time: calls
+    share the tables of `model.decoding.Decoder`. `SamplingError` for a ``batch`` below 1.
+
     ``refresh`` is called before prompts are read and before every step; it may replace the weights
     in place, and returns their version.
     """
@@ -91,6 +94,8 @@ class Generator:
         seed: int = 0,
         refresh: Callable[[], int] | None = None,
     ) -> None:
+        if batch < 1:
+            raise SamplingError(f"batch is {batch}; allowed: 1 or more")
         self.model = model
         self.max_length = max_length
         self.stop_ids = tuple(stop_ids)
@@ -115,8 +120,12 @@ class Generator:
 
         ``guides``: one per prompt, or None where the model is free. Raises `PromptError` for a
         prompt that is empty, leaves no room or is not of the vocabulary, `GuideError` for a guide
-        that asks for the impossible, and `ValueError` for other than one guide per prompt.
+        that asks for the impossible, `SamplingError` for a setting outside its range, and
+        `ValueError` for other than one guide per prompt.
         """
+        check_settings(
+            max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, samples=samples
+        )
         if guides is not None and len(guides) != len(prompts):
             raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
         requests = []
@@ -129,7 +138,7 @@ class Generator:
                 requests.append(_Request(prompt, limit, self._guidance(guide, i, j), uniforms))
         stops = self.stop_ids if stop_ids is None else tuple(stop_ids)
         self.calls += 1
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(self.decoder.device.type, enabled=False):
             _Decoding(self, requests, frozenset(stops), temperature, top_p).run()
         return [
             [r.sample for r in requests[i * samples : (i + 1) * samples]]

@@ -5,9 +5,29 @@ Shape suffixes: B lanes, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
+
+_COOLEST = 1e-6  # logits divided by less could overflow float32
+
+
+class SamplingError(ValueError):
+    """A setting of the decoding that makes no sense; names it and what is allowed."""
+
+
+def check_settings(*, max_new_tokens: int, temperature: float, top_p: float, samples: int) -> None:
+    """Raise `SamplingError` for a setting outside its range."""
+    if temperature != 0 and not _COOLEST <= temperature < math.inf:
+        raise SamplingError(
+            f"temperature is {temperature}; allowed: 0 (greedy), or {_COOLEST} and more"
+        )
+    if not 0 < top_p <= 1:
+        raise SamplingError(f"top_p is {top_p}; allowed: above 0, at most 1")
+    for name, count in (("max_new_tokens", max_new_tokens), ("samples", samples)):
+        if count < 1:
+            raise SamplingError(f"{name} is {count}; allowed: 1 or more")
 
 
 def draw(

@@ -25,6 +25,7 @@ from model.checkpoint import CheckpointError, load_config, open_tensors
 from model.config import CWMConfig
 from model.generate import Sample, check_prompt
 from model.guide import Guidance, Guide
+from model.sampling import check_settings
 
 if TYPE_CHECKING:
     from model.vllm_guides import Guided
@@ -122,6 +123,9 @@ class VLLMGenerator:
         `Generator.generate` raises; `VLLMInterruptedError` after a call that an exception ended
         halfway (a `GuideError` does not: it is raised when the others have been decoded).
         """
+        check_settings(
+            max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, samples=samples
+        )
         if guides is not None and len(guides) != len(prompts):
             raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
         requests = []

@@ -6,7 +6,7 @@ import torch
 from model import Packing
 from model.generate import Generator, PromptError
 from model.guide import Allowed, Forced, GuideError
-from model.sampling import draw, inverse_cdf
+from model.sampling import SamplingError, draw, inverse_cdf
 from tests.model.tiny import CONFIG, build, ids_of
 
 LENGTHS = (5, 16, 50, 1, 23, 37, 8)  # around and beyond the window of 16
@@ -128,6 +128,46 @@ def test_impossible_prompts_are_named(length):
         generator(build()).generate([[1] * length], max_new_tokens=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("temperature", value) for value in (-1.0, 1e-45, float("inf"), float("nan"))),
+        *(("top_p", value) for value in (0.0, -0.5, 1.5, float("nan"))),
+        *(("max_new_tokens", value) for value in (0, -1)),
+        *(("samples", value) for value in (0, -1)),
+    ],
+)
+def test_settings_without_sense_are_named(name, value):
+    with pytest.raises(SamplingError, match=f"{name} is {value}; allowed"):
+        generator(build()).generate([[1]], **{"max_new_tokens": 1, name: value})
+
+
+def test_no_lanes():
+    with pytest.raises(SamplingError, match="batch is 0"):
+        generator(build(), batch=0)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_autocast_changes_nothing(monkeypatch, packed):
+    monkeypatch.setattr("model.decoding.PACKED_BYTES", 1 << 30 if packed else 0)
+    model = build()
+    plain = generator(model).generate(prompts(), max_new_tokens=9)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert generator(model).generate(prompts(), max_new_tokens=9) == plain
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e30])
+def test_extreme_temperatures(temperature):
+    model = build()
+    decoding = {"max_new_tokens": 9, "temperature": temperature}
+    found = generator(model).generate(prompts(), **decoding)
+    greedy = generator(model).generate(prompts(), max_new_tokens=9)
+    cold = temperature < 1
+    assert ([s.tokens for (s,) in found] == [s.tokens for (s,) in greedy]) == cold
+    likely = 0.0 if cold else -torch.tensor(CONFIG.vocab_size).log().item()
+    assert all(s.logprobs == pytest.approx([likely] * 9, abs=1e-5) for (s,) in found)
+
+
 def test_no_prompts():
     assert generator(build()).generate([], max_new_tokens=1) == []
 
@@ -161,6 +201,18 @@ def test_one_row_that_is_changed_past_autograd_is_seen():
     model.lm_head.weight.data[7] = 50 * model.hidden(torch.tensor(prompt), Packing.of([9]))[-1]
     [[sample]] = generator.generate([prompt], max_new_tokens=1)
     assert sample.tokens == [7]
+
+
+@pytest.mark.parametrize("places", [(7, slice(None)), (slice(None), 3)])
+def test_entries_that_change_places_past_autograd_are_seen(places):
+    model = build()
+    decoder = generator(model)
+    before = decoder.generate(prompts(), max_new_tokens=10)
+    weight = model.lm_head.weight.data
+    weight[places] = weight[places].flip(0)
+    after = decoder.generate(prompts(), max_new_tokens=10)
+    assert after == generator(model).generate(prompts(), max_new_tokens=10)
+    assert [s.logprobs for (s,) in after] != [s.logprobs for (s,) in before]
 
 
 def test_a_fused_optimiser_step_is_seen():
