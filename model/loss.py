@@ -53,9 +53,10 @@ def token_losses(
     float32 (float64 for float64 inputs).
 
     ``temperature`` divides the logits. ``chunk`` (tokens) forces the chunked computation; by
-    default it is used when the logits are many. `LabelError` for a label outside the vocabulary.
+    default it is used when the logits are many. `LabelError` for a label outside the vocabulary,
+    `ValueError` for a temperature that is not above 0.
     """
-    _check(labels_T, len(weight_VE))
+    _check(labels_T, len(weight_VE), temperature)
     if chunk is None and len(labels_T) * len(weight_VE) <= _LOGITS_AT_ONCE:
         logits = linear(hidden_TE, weight_VE)
         logits = logits.to(_wide(logits.dtype))
@@ -76,23 +77,28 @@ def mean_loss(
     temperature: float = 1.0,
     chunk: int | None = None,
 ) -> torch.Tensor:
-    """Return the scalar sum(w * nll) / sum(w) over the scored tokens, 0 when none is.
+    """Return the scalar sum(w * nll) / sum(w) over the scored tokens, 0 when none is or all weights
+    are 0.
 
     ``weights_T`` (1 where absent) are constants: no gradient reaches them. The rest is as in
     `token_losses`.
     """
-    _check(labels_T, len(weight_VE))
+    _check(labels_T, len(weight_VE), temperature)
     head = _Head.of(hidden_TE, len(weight_VE), temperature, chunk)
-    shares_T = (labels_T != IGNORED).to(_wide(head.dtype))
+    scored_T = labels_T != IGNORED
+    shares_T = scored_T.to(_wide(head.dtype))
     if weights_T is not None:
-        shares_T = shares_T * weights_T.detach().to(shares_T.dtype)
-    shares_T = shares_T / shares_T.sum().clamp(min=1e-9)
+        shares_T = weights_T.to(shares_T.dtype).masked_fill(~scored_T, 0.0)
+    total = shares_T.sum()
+    shares_T = shares_T / total.masked_fill(total == 0, 1.0)
     training = torch.is_grad_enabled() and (hidden_TE.requires_grad or weight_VE.requires_grad)
     loss: torch.Tensor = _MeanLoss.apply(hidden_TE, weight_VE, labels_T, shares_T, head, training)
     return loss
 
 
-def _check(labels_T: torch.Tensor, vocabulary: int) -> None:
+def _check(labels_T: torch.Tensor, vocabulary: int, temperature: float) -> None:
+    if not temperature > 0:
+        raise ValueError(f"the temperature of a loss is {temperature}; it must be above 0")
     if labels_T.device.type != "cpu" or not len(labels_T):
         return  # reading labels back would stall an accelerator, whose own check names the index
     low, high = (int(x) for x in labels_T.aminmax())

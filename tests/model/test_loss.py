@@ -127,6 +127,34 @@ def test_weights_count_as_shares():
     assert halves.dtype == torch.float32 and (halves - expected).abs() < 0.1
 
 
+@pytest.mark.parametrize("weights", [[1e-12, 3e-12], [-1.0, -3.0], [3.0, -1.0]])
+def test_weights_of_any_size_and_sign_are_shares(weights):
+    hidden, weight, labels = case(2, ignored=())
+    losses, weights = token_losses(hidden, weight, labels), torch.tensor(weights).double()
+    expected = (losses * weights).sum() / weights.sum()
+    assert torch.allclose(mean_loss(hidden, weight, labels, weights), expected)
+
+
+def test_one_scored_token_and_weights_of_zero():
+    hidden, weight, labels = case(ignored=range(1, 37))
+    one = mean_loss(hidden, weight, labels)
+    assert torch.allclose(one, token_losses(hidden, weight, labels)[0])
+    # what stands where nothing is scored is of no account
+    weights = torch.full((37,), torch.nan)
+    weights[0] = 0.1
+    assert torch.allclose(mean_loss(hidden, weight, labels, weights), one)
+    none = mean_loss(hidden, weight, labels, torch.zeros(37))
+    none.backward()
+    assert none == 0 and weight.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("function", [token_losses, mean_loss])
+def test_a_temperature_must_be_above_zero(function, temperature):
+    with pytest.raises(ValueError, match=f"temperature of a loss is {temperature}"):
+        function(*case(), temperature=temperature)
+
+
 def test_nothing_is_kept_without_gradients():
     hidden, weight, labels = case()
     with torch.no_grad():
@@ -153,6 +181,23 @@ def test_no_more_than_a_chunk_of_logits_is_held(function):
     with Largest() as largest:
         function(hidden, weight, labels, chunk=16).sum().backward()
     assert largest.elements == 16 * 300
+
+
+@pytest.mark.parametrize("function", [token_losses, mean_loss])
+def test_a_long_row_is_cut_into_chunks_without_being_asked(function):
+    hidden, weight, labels = case(1500, 3000, 2, dtype=torch.float32)
+    with Largest() as largest:
+        function(hidden, weight, labels).sum().backward()
+    assert largest.elements <= 512 * 3000
+
+
+@pytest.mark.parametrize("function", [token_losses, mean_loss])
+def test_halves_are_summed_up_in_float32(function):
+    hidden, weight, labels = case(2000, 5, dtype=torch.bfloat16, ignored=())
+    wide = [x.detach().float().requires_grad_() for x in (hidden, weight)]
+    (ours,) = torch.autograd.grad(function(hidden, weight, labels, chunk=1).sum(), weight)
+    (true,) = torch.autograd.grad(function(*wide, labels, chunk=1).sum(), wide[1])
+    assert (ours.float() - true).abs().max() < 0.01 * true.abs().max()
 
 
 @pytest.mark.parametrize("label", [-1, -101, 50])
