@@ -238,6 +238,9 @@ def _exchange(directory: Path, partial: Mapping[str, Path]) -> None:
         shard = re.fullmatch(r"model(-\d{5}-of-\d{5})?\.safetensors", old.name)
         if shard and old.name not in partial:
             old.unlink()
+    if not partial.keys().isdisjoint(TOKENIZER_FILES):  # else the old tokenizer stays, whole
+        for name in set(TOKENIZER_FILES) - partial.keys():
+            (directory / name).unlink(missing_ok=True)
     for name, path in partial.items():
         if name == "config.json":
             sync(directory)

@@ -103,6 +103,22 @@ def test_config_and_state_with_tokenizer_files(tmp_path):
     assert (tmp_path / "out" / "tokenizer.json").read_text() == "{}"
 
 
+def test_tokenizers_are_not_mixed(tmp_path):
+    old, new, out = (tmp_path / name for name in ("old", "new", "out"))
+    for folder, names in (
+        (old, ("tokenizer.json", "tokenizer_config.json")),
+        (new, ("tokenizer.model",)),
+    ):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text("{}")
+    save_pretrained(build(), out, old)
+    save_pretrained(build(), out)  # none is given: the one that is there stays
+    assert (out / "tokenizer.json").exists() and (out / "tokenizer_config.json").exists()
+    save_pretrained(build(), out, new)
+    assert {f.name for f in out.glob("tok*")} == {"tokenizer.model"}
+
+
 def test_a_new_checkpoint_replaces_the_old_one_wholly(tmp_path):
     (tmp_path / "statistics.json").write_text("{}")
     for model, size in ((build(1), SMALL), (build(2), 10**9), (build(3), SMALL // 2)):
