@@ -116,10 +116,11 @@ def load(folder: Path) -> tuple[CWM, Tokenizer]:
             f"{folder}: its tokenizer has {tokenizer.vocab_size:,} tokens and begins with {begin}, "
             f"its model {config.vocab_size:,} and {config.bos_token_id}: not the same tokenizer"
         )
-    model = load_pretrained(folder).eval().requires_grad_(False)
     if torch.cuda.is_available():
-        return model.to("cuda", torch.bfloat16), tokenizer
-    return model.to(torch.float32), tokenizer
+        model = load_pretrained(folder, dtype=torch.bfloat16, device="cuda")
+    else:
+        model = load_pretrained(folder, dtype=torch.float32)
+    return model.eval().requires_grad_(False), tokenizer
 
 
 def build_prompt(model: CWM, tokenizer: Tokenizer, true: TrueTrace) -> list[int]:
