@@ -174,17 +174,13 @@ def measure(length: int, rounds: int) -> list[list[str]]:
     rows = []
     for name in steps:
         median = statistics.median(seconds[name])
-        shares = [ratio(seconds, name, product) for product in alone]
         rows.append(
             [
                 f"{DOCUMENTS[length]} × {length}, {name}",
                 f"{tokens / median:,.0f}",
                 f"{step_flops(length) / median / 1e9:.0f}",
                 *verdict(length, name, seconds),
-                *(
-                    f"{s.median * factor:.0%} ({s.low * factor:.0%}–{s.high * factor:.0%})"
-                    for s in shares
-                ),
+                *(percent(ratio(seconds, name, product), factor) for product in alone),
             ]
         )
     return rows
