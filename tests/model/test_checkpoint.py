@@ -197,6 +197,22 @@ def test_a_crash_while_files_are_exchanged_never_mixes_checkpoints(tmp_path, mon
     assert seen == {"old", "none", "new"}
 
 
+def test_files_are_on_the_disk_before_the_old_ones_go(tmp_path, monkeypatch):
+    save_pretrained(build(1), tmp_path, max_shard_bytes=SMALL)
+    removed, events = Path.unlink, []
+    monkeypatch.setattr("model.checkpoint.sync", lambda path: events.append(("sync", path.name)))
+
+    def unlink(path, **options):
+        events.append(("unlink", path.name))
+        removed(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    save_pretrained(build(2), tmp_path)
+    first = next(i for i, (what, _) in enumerate(events) if what == "unlink")
+    written = {".model.safetensors.partial", ".config.json.partial"}
+    assert {name for _, name in events[:first]} == written
+
+
 def test_what_cannot_be_saved_is_named(tmp_path):
     state = dict(build().state_dict())
     for bad, message in (

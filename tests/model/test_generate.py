@@ -1,10 +1,12 @@
 from dataclasses import replace
+from itertools import chain, pairwise
 
 import pytest
 import torch
 
 from model import Packing
-from model.generate import Generator, PromptError
+from model.cache import Step
+from model.generate import Generator, PromptError, _rows
 from model.guide import Allowed, Forced, GuideError
 from model.sampling import SamplingError, draw, inverse_cdf
 from tests.model.tiny import CONFIG, build, ids_of
@@ -78,6 +80,41 @@ def test_stops_at_a_stop_token_and_at_the_length_limit():
     assert [len(s.tokens) for (s,) in short] == [min(40, 52 - n) for n in LENGTHS]
 
 
+def test_lanes_that_go_on_after_others_have_ended_keep_their_place():
+    model = build()
+    limited = generator(model, batch=16, max_length=52).generate(prompts(), max_new_tokens=40)
+    for prompt, (sample,) in zip(prompts(), limited, strict=True):
+        assert sample.tokens == slow_greedy(model, prompt, min(40, 52 - len(prompt)))
+    assert len({len(sample.tokens) for (sample,) in limited}) == 5  # three go on to the end
+
+
+def test_idle_lanes_are_dropped_when_nobody_waits(monkeypatch):
+    widths = []
+
+    class Recording(Step):
+        def __init__(self, cache, positions):
+            widths.append(len(positions))
+            super().__init__(cache, positions)
+
+    monkeypatch.setattr("model.generate.Step", Recording)
+    generator(build(), batch=16, max_length=52).generate(prompts(), max_new_tokens=40)
+    assert widths[0] == 7 and widths[-1] == 3 and len(widths) == 39
+
+
+@pytest.mark.parametrize("limit", [1, 20, 60, 8192])
+def test_prompts_are_read_in_rows_of_limited_length(monkeypatch, limit):
+    monkeypatch.setattr("model.generate._ROW_TOKENS", limit)
+    rows = [[len(p) for p in prompts()[part]] for part in _rows(prompts())]
+    assert list(chain.from_iterable(rows)) == list(LENGTHS)
+    assert all(len(row) == 1 or sum(row) <= limit for row in rows)
+    joined = [sum(a) + b[0] for a, b in pairwise(rows)]
+    assert all(tokens > limit for tokens in joined)  # none is cut earlier than it must be
+    model = build()
+    found = generator(model, batch=16).generate(prompts(), max_new_tokens=3)
+    for prompt, (sample,) in zip(prompts(), found, strict=True):
+        assert sample.tokens == slow_greedy(model, prompt, 3)
+
+
 def test_samples_depend_on_seed_and_place_not_on_lanes():
     model = build()
     draw = {"max_new_tokens": 12, "temperature": 1.0, "samples": 3}
@@ -120,6 +157,20 @@ def test_sampling_follows_the_distribution():
     nucleus = inverse_cdf(rows, uniforms, 0.7)
     shares = torch.bincount(nucleus, minlength=5) / len(uniforms)
     assert torch.allclose(shares, torch.tensor([0, 0.625, 0, 0.375, 0]), atol=1e-3)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_impossible_tokens_are_never_drawn(top_p):
+    rows = torch.tensor([0.0, 0.5, 0.5, 0.0]).log().expand(2, -1)
+    assert inverse_cdf(rows, torch.tensor([0.0, 1.0]), top_p).tolist() == [1, 2]
+
+
+def test_the_nucleus_is_the_smallest_set_that_reaches_top_p():
+    rows = torch.tensor([0.25, 0.5, 0.125, 0.125]).log().expand(1000, -1)
+    uniforms = torch.linspace(0, 1 - 1e-6, 1000)
+    for top_p, size in ((1e-9, 1), (0.5, 1), (0.501, 2), (0.75, 2), (0.76, 3), (0.876, 4)):
+        drawn = inverse_cdf(rows, uniforms, top_p)
+        assert set(drawn.tolist()) == set([1, 0, 2, 3][:size])
 
 
 @pytest.mark.parametrize("length", [0, 120])
@@ -249,6 +300,30 @@ def test_weights_change_in_the_middle_of_a_sample():
         [replace(s, versions=[8] * 9) for s in samples]
         for samples in generator(other).generate(prompts(), max_new_tokens=9)
     ]
+
+
+def test_refreshed_weights_give_the_very_next_logprobs():
+    """Only the head changes, so that what the cache holds is right for both."""
+    model, new = build(), build()
+    with torch.no_grad():
+        new.lm_head.weight.mul_(-1)
+    old = build()
+    calls = 0
+
+    def refresh():
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            model.lm_head.load_state_dict(new.lm_head.state_dict())
+        return int(calls >= 6)
+
+    decoder = generator(model, batch=7, refresh=refresh)
+    found = decoder.generate(prompts(), max_new_tokens=9, temperature=1.0)
+    for prompt, (sample,) in zip(prompts(), found, strict=True):
+        assert sample.versions == [0] * 4 + [1] * 5
+        before, after = (recompute(m, prompt, sample.tokens, 1.0) for m in (old, new))
+        true = torch.cat([before[:4], after[4:]])
+        assert (torch.tensor(sample.logprobs) - true).abs().max() < 5e-5
 
 
 def test_a_guide_forces_tokens_at_the_models_own_logprobs():

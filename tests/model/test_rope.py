@@ -40,6 +40,12 @@ def test_rotation_is_by_angle_in_half_split_layout():
         )
 
 
+def test_angles_are_float32_whatever_the_result():
+    config, place = CWMConfig(), torch.tensor([131_071])
+    wide, single = (rope_of(place, config, dtype) for dtype in (torch.float64, torch.float32))
+    assert all(torch.equal(a, b.double()) for a, b in zip(wide, single, strict=True))
+
+
 def test_gradient():
     config = CWMConfig(head_dim=6, rope_scaling=None)
     rope = rope_of(torch.arange(4), config, torch.float64)

@@ -55,6 +55,29 @@ def test_recomputing_blocks_changes_no_gradient(autocast):
     assert all(map(torch.equal, *gradients))
 
 
+def test_recomputing_keeps_less():
+    kept = []
+    for recompute in (False, True):
+        model, elements = CWM(CONFIG, recompute=recompute), 0
+
+        def keep(tensor):
+            nonlocal elements
+            elements += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model.hidden(ids_of(200), Packing.of([200]))
+        kept.append(elements)
+    assert kept[1] < kept[0] / 10
+
+
+def test_a_long_row_without_gradients_is_the_same():
+    mlp, x = build().model.layers[0].mlp, torch.randn(9000, 32)
+    with torch.no_grad():
+        parts = mlp(x)
+    assert (parts - mlp(x)).abs().max() < 1e-6
+
+
 def test_two_forwards_add_their_gradients():
     model, packing, labels = build(), Packing.of([30]), ids_of(30, seed=3)
     parts = []

@@ -97,6 +97,7 @@ def test_marks_are_put_on_a_line_and_taken_off():
     assert unmark(marked) == source
     assert unmark(f"x = '{MARK}'\n" + marked) == f"x = '{MARK}'\n" + source
     assert mark_line("def f(): pass", 1) == "def f(): pass" + MARK
+    assert unmark(f"{marked}\nx{MARK}") == f"{source}\nx{MARK}"  # one mark at most
     assert mark_line("\x0c\ndef f(a='\u2028'):\n", 2) == "\x0c\ndef f(a='\u2028'):" + MARK + "\n"
 
 
