@@ -20,6 +20,7 @@ from model.comparison import Comparison, compare
 from model.forced_lines import ForcedLines
 from model.frames import Frame, diff
 from model.generate import Generator, PromptError, Sample
+from model.sampling import check_settings
 from model.tokens import Tokenizer, TokenizerFileError
 from model.trace import ParsedTrace, encode_step, entry_prompt, parse
 from model.transformer import CWM
@@ -56,10 +57,12 @@ class Decoding:
 
     def __post_init__(self) -> None:
         """Check the ranges, and that samples can differ."""
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise ValueError("--temperature is 0 or more, --top-p above 0 and at most 1")
-        if self.samples < 1 or self.max_new_tokens < 1:
-            raise ValueError("--samples and --max-new-tokens are 1 or more")
+        check_settings(
+            max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            samples=self.samples,
+        )
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("at --temperature 0 all samples are the same: give one, such as 0.6")
 

@@ -207,9 +207,10 @@ def test_a_program_that_ends_its_process_is_no_trace(predict, tmp_path):
     [
         ((3,), "missing a required argument: 'b'"),
         ((3, "x"), "'x' is not a Python literal"),
-        ((3, 7, "--top-p", 0), "--top-p above 0"),
+        ((3, 7, "--top-p", 0), "top_p is 0.0; allowed: above 0"),
+        ((3, 7, "--temperature", "nan"), "temperature is nan"),
         ((3, 7, "--samples", 2), "at --temperature 0 all samples are the same"),
-        ((3, 7, "--max-new-tokens", 0), "1 or more"),
+        ((3, 7, "--max-new-tokens", 0), "max_new_tokens is 0; allowed: 1 or more"),
         ((3, 7, "--sampels", 2), "--sampels"),
     ],
 )
