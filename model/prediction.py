@@ -33,8 +33,8 @@ _WIDTH = 200  # where no terminal says how wide it is
 _PROGRAM = "python -m model.generate"
 _ABOUT = f"""Show what a checkpoint thinks that a function of yours does, beside what it does.
 
-  {_PROGRAM} runs/midtrain/*/current demo.py:gcd 12 18
-  {_PROGRAM} runs/midtrain/*/current demo.py:gcd 12 18 --force-lines
+  {_PROGRAM} runs/midtrain/HASH/current demo.py:gcd 12 18
+  {_PROGRAM} runs/midtrain/HASH/current demo.py:gcd 12 18 --force-lines
   {_PROGRAM} CHECKPOINT demo.py:count "['a', 'b']" "'a'" --samples 8 --temperature 0.6
 
 The model is given the source and the call, and writes the trace on. Steps that agree are marked =,
