@@ -209,7 +209,7 @@ class _Decoding:
     def _refill(self) -> None:
         """Give free lanes to waiting requests, once an eighth of the lanes is free."""
         free = [i for i, request in enumerate(self.lane) if request is None]
-        if not free or len(free) < min(len(self.waiting), max(1, len(self.lane) // 8)):
+        if not free or not self.waiting:
             return
         prompts: list[list[int]] = []
         lanes: list[list[int]] = []  # of each prompt: one per sample

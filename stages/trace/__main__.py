@@ -60,6 +60,8 @@ class Options:
     show: Show = "file"
     """file: all of the file is shown, and calls within it are stepped into. function: that function
     alone, without docstrings, as the stage shows functions of a corpus."""
+    seconds: int = 60
+    """Of the clock, after which the trace is cut; 0: no limit."""
     limits: Annotated[TraceLimits, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=lambda: TraceLimits(value_chars=TraceSettings().value_chars)
     )
@@ -74,7 +76,7 @@ def main(arguments: list[str]) -> int:
         file, function = split_target(options.target)
         given = argument_list(options.arguments)
         with prints_to_stderr():
-            trace = trace_own(file, function, given, options.limits, options.show)
+            trace = trace_own(file, function, given, options.limits, options.show, options.seconds)
     except (CallError, OwnCodeError) as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, CallError) else 1

@@ -14,7 +14,12 @@ from model.frames import Frame
 from stages.trace.own_code import OwnTrace
 
 _COLOURS = {"call": "cyan", "line": "dim", "return": "green", "exception": "bold red"}
-_BUDGETS = {"event-budget": "events", "byte-budget": "bytes", "call-budget": "calls"}
+_BUDGETS = {
+    "event-budget": "events",
+    "byte-budget": "bytes",
+    "call-budget": "calls",
+    "time-budget": "seconds",
+}
 
 
 def listing(trace: OwnTrace) -> RenderableType:

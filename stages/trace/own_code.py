@@ -10,6 +10,7 @@ import ast
 import inspect
 import os
 import re
+import signal
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
@@ -115,9 +116,15 @@ def argument_list(words: Sequence[str]) -> str:
 
 
 def trace_own(
-    file: Path, name: str, arguments: str, limits: TraceLimits, show: Show = "file"
+    file: Path,
+    name: str,
+    arguments: str,
+    limits: TraceLimits,
+    show: Show = "file",
+    seconds: int = 60,
 ) -> OwnTrace:
-    """Run ``file``, then trace ``name(arguments)`` of it; whatever the call does is the trace.
+    """Run ``file``, then trace ``name(arguments)`` of it, for so many seconds at most; whatever the
+    call does is the trace.
 
     With ``show="file"`` the context is the whole file and its functions are stepped into, as with
     the stage's generated programs; with "function" it is that function alone, without docstrings,
@@ -133,7 +140,7 @@ def trace_own(
     module = _imported(file)
     function = _function(module, name)
     shown = _shown(tree, text, function, show)
-    return OwnTrace(file, shown, _record(module, name, function, arguments, shown, limits))
+    return OwnTrace(file, shown, _record(module, name, function, arguments, shown, limits, seconds))
 
 
 def _check_defined(tree: ast.Module, name: str, file: Path) -> None:
@@ -197,6 +204,7 @@ def _record(
     arguments: str,
     shown: ShownSource,
     limits: TraceLimits,
+    seconds: int,
 ) -> Recording:
     positional, keywords = read_arguments(arguments)
     called = getattr(module, name)
@@ -205,7 +213,7 @@ def _record(
     refusal = "a decorator answers in its place"
     with quiet_start():
         try:
-            with tracer.watching():
+            with tracer.watching(), _alarm(seconds, tracer):
                 called(*positional, **keywords)
         except (Exception, TraceStopped, SystemExit) as error:  # noqa: BLE001  the recording has it
             refusal = _said(error)
@@ -214,6 +222,18 @@ def _record(
     recording = tracer.finished[0]
     recording.arguments = arguments
     return recording
+
+
+@contextmanager
+def _alarm(seconds: int, tracer: Tracer) -> Iterator[None]:
+    """Cut the trace after so many seconds: some loops have no events that a budget could count."""
+    before = signal.signal(signal.SIGALRM, lambda *_: tracer.cut("time-budget"))
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _check_fit(called: Any, name: str, positional: list[Any], keywords: dict[str, Any]) -> None:

@@ -35,8 +35,9 @@ class TraceStopped(BaseException):
 class Recording:
     """One trace in the making, then done: ``outcome`` is "" while it is open.
 
-    Outcomes: return, exception, event-budget, byte-budget, call-budget, and lost: the program ended
-    without the tracer seeing the entry's scope end (it meddled, or ran out of stack).
+    Outcomes: return, exception, event-budget, byte-budget, call-budget, time-budget (of the command
+    alone: a clock ends no trace that is kept), and lost: the program ended without the tracer
+    seeing the entry's scope end (it meddled, or ran out of stack).
     """
 
     name: str

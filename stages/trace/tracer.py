@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from stages.trace.arguments import argument_source
 from stages.trace.engine import MakeEngine, Target, make_engine
@@ -64,6 +64,14 @@ class Tracer:
                 yield
             finally:
                 self._engine.stop()
+
+    def cut(self, outcome: str) -> NoReturn:
+        """End what is open with ``outcome``, for a signal handler; raises `TraceStopped`."""
+        before = len(self.finished)
+        self._engine.stop()
+        for recording in self.finished[before:]:
+            recording.outcome = outcome
+        raise TraceStopped(outcome)
 
     def _begin(self, target: Target, frame: FrameType) -> Recording | None:
         arguments = argument_source(target.function, frame.f_code, frame.f_locals)

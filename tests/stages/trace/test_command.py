@@ -146,6 +146,16 @@ def test_a_budget_cuts_a_trace_and_says_so(demo, form):
     assert "<|end_of_text|>" not in done.stdout
 
 
+@pytest.mark.parametrize("engine", ["native", "python"])
+def test_the_clock_cuts_what_no_event_can(tmp_path, monkeypatch, engine):
+    monkeypatch.setattr("stages.trace.engine.engine_name", lambda: engine)
+    file = tmp_path / "demo.py"
+    file.write_text("def forever(n):\n    n += 1\n    while True: pass\n")
+    trace = trace_own(file, "forever", "1", TraceLimits(), seconds=1)
+    assert trace.recording.outcome == "time-budget"
+    assert [frame["event"] for frame in trace.recording.frames] == ["call", "line", "line"]
+
+
 def test_the_definition_in_force_is_shown_and_a_cached_function_is_reached(demo):
     done = run(f"{demo}:twice", 2)
     assert "def twice(x):  # this one is in force" in done.stdout
