@@ -9,6 +9,7 @@ float64. The last table shows that the comparison would see a defect. Takes abou
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from dataclasses import replace
 from typing import Any
@@ -138,6 +139,7 @@ def verdict(name: str, values: list[float]) -> str:
 
 def main() -> None:
     """Compare, and print the tables."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     columns = {attention: differences(attention) for attention in ("sdpa", "eager")}

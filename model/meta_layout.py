@@ -291,7 +291,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m model.meta_layout",
         description="Convert a CWM checkpoint between Meta's layout (params.json, distributed"
-        " checkpoint) and HF's (config.json, safetensors); the direction follows from FROM.",
+        " checkpoint) and HF's (config.json, safetensors); the direction follows from FROM. Of"
+        " tokenizers, Meta's layout has tokenizer.model alone: keep a tokenizer.json yourself.",
     )
     parser.add_argument("source", metavar="FROM", type=Path, help="directory to read")
     parser.add_argument("target", metavar="TO", type=Path, help="directory to make")

@@ -212,9 +212,11 @@ class Head(nn.Module):
     ) -> torch.Tensor:
         """Return logits [T, V] without labels, else the loss (see `CWM.forward`)."""
         if labels_T is None:
-            return F.linear(hidden_TE, self.weight)
+            return linear(hidden_TE, self.weight)
         if reduction == "none":
             return token_losses(hidden_TE, self.weight, labels_T, temperature=temperature)
+        if reduction != "mean":
+            raise ValueError(f"reduction is {reduction!r}; expected 'mean' or 'none'")
         return mean_loss(hidden_TE, self.weight, labels_T, weights_T, temperature=temperature)
 
 

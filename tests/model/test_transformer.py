@@ -162,3 +162,8 @@ def test_initialisation_follows_the_config():
     assert model.model.layers[1].mlp.down_proj.weight.std().item() == pytest.approx(0.05, rel=0.05)
     assert block.mlp.down_proj.weight.std().item() == pytest.approx(0.05 / 12**0.5, rel=0.05)
     assert block.mlp.up_proj.weight.std().item() == pytest.approx(0.05, rel=0.05)
+
+
+def test_an_unknown_reduction_is_refused():
+    with pytest.raises(ValueError, match="'sum'; expected 'mean' or 'none'"):
+        build()(ids_of(5), Packing.of([5]), ids_of(5), reduction="sum")
