@@ -30,22 +30,9 @@ from benchmarks.measure import Seconds, print_table, ratio  # before torch: one 
 import torch  # isort: skip
 
 from benchmarks.decode_engines import HF, STOP, VLLM, Engine, Ids, Ours, vllm_python
-from model import CWM, CWMConfig
+from benchmarks.shapes import ELEVEN_MILLION
+from model import CWM
 
-CONFIG = CWMConfig(
-    vocab_size=8192,
-    hidden_size=256,
-    intermediate_size=896,
-    num_hidden_layers=8,
-    num_attention_heads=8,
-    num_key_value_heads=2,
-    head_dim=32,
-    sliding_window=256,
-    rope_scaling=None,
-    max_position_embeddings=4096,
-    bos_token_id=8000,
-    eos_token_ids=(8001,),
-)
 PROMPT, NEW = 64, 48
 LENGTH, LANES = 512, 32
 BATCHES = (1, 8, 32)
@@ -189,7 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder)
         torch.manual_seed(0)
-        CWM(CONFIG).save_pretrained(checkpoint)
+        CWM(ELEVEN_MILLION).save_pretrained(checkpoint)
         if given.profile:
             for size in given.batches:
                 print(f"batch {size}, prompt {PROMPT}, {NEW} new tokens:")

@@ -27,21 +27,11 @@ from benchmarks.measure import Ratio, Seconds, interleaved, print_table, ratio  
 
 import torch  # isort: skip
 
-from model import CWM, CWMConfig, Packing
+from benchmarks.shapes import ELEVEN_MILLION
+from model import CWM, Packing
 from model.config import flops_per_token
 from model.linear import linear
 
-CONFIG = CWMConfig(
-    vocab_size=8192,
-    hidden_size=256,
-    intermediate_size=896,
-    num_hidden_layers=8,
-    num_attention_heads=8,
-    num_key_value_heads=2,
-    head_dim=32,
-    sliding_window=256,
-    max_position_embeddings=4096,
-)
 DOCUMENTS = {512: 2, 2048: 1, 4096: 1}
 """How many documents of each length make a step."""
 BARS = {512: 1.0, 2048: 1.8, 4096: 2.5}
@@ -53,13 +43,15 @@ Step = Callable[[], float]
 def seeded() -> CWM:
     """Build the model that every variant starts from."""
     torch.manual_seed(0)
-    return CWM(CONFIG)
+    return CWM(ELEVEN_MILLION)
 
 
 def ids_of(length: int) -> torch.Tensor:
     """Return the step's documents, random, as [documents, length]."""
     shape = DOCUMENTS[length], length
-    return torch.randint(0, CONFIG.vocab_size, shape, generator=torch.Generator().manual_seed(1))
+    return torch.randint(
+        0, ELEVEN_MILLION.vocab_size, shape, generator=torch.Generator().manual_seed(1)
+    )
 
 
 def stepper(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], bf16: bool) -> Step:
@@ -101,7 +93,7 @@ def hf_step(length: int, *, bf16: bool = False) -> Step:
 def product_shapes() -> dict[tuple[int, int], int]:
     """Return how often a forward pass multiplies by a matrix of (inputs, outputs)."""
     counts: dict[tuple[int, int], int] = {}
-    for name, parameter in CWM(CONFIG).named_parameters():
+    for name, parameter in CWM(ELEVEN_MILLION).named_parameters():
         if parameter.ndim == 2 and "embed" not in name:
             shape = parameter.shape[1], parameter.shape[0]
             counts[shape] = counts.get(shape, 0) + 1
@@ -144,7 +136,7 @@ def products(tokens: int, product: Product) -> Callable[[], None]:
 
 def step_flops(length: int) -> float:
     """Return the FLOPs of a training step."""
-    return 3 * flops_per_token(CONFIG, length) * length * DOCUMENTS[length]
+    return 3 * flops_per_token(ELEVEN_MILLION, length) * length * DOCUMENTS[length]
 
 
 def product_flops(length: int) -> float:

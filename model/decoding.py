@@ -22,8 +22,9 @@ from model.products import PACKED_BYTES, Product
 from model.rope import rope_of
 from model.transformer import CWM, Block, RMSNorm
 
-Attend = Callable[[int, torch.Tensor], torch.Tensor]
-"""What a layer calls: (layer, qkv_TXD, rotated) -> out_THD; over a row of prompts or the cache."""
+AttendJoined = Callable[[int, torch.Tensor], torch.Tensor]
+"""What a layer calls: (layer, qkv_TXD) -> out_THD, with queries and keys rotated; over a row of
+prompts or the cache. `model.transformer.Attend` with its three tensors joined."""
 
 
 class _Layer:
@@ -75,7 +76,7 @@ class Decoder:
             product.sync(pack=pack)
 
     def hidden(
-        self, ids_T: torch.Tensor, positions_T: torch.Tensor, attend: Attend
+        self, ids_T: torch.Tensor, positions_T: torch.Tensor, attend: AttendJoined
     ) -> torch.Tensor:
         """Return what the head sees, [T, E]."""
         x_TE = F.embedding(ids_T, self.embedding.weight)

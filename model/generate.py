@@ -33,8 +33,22 @@ class PromptError(ValueError):
     outside the vocabulary."""
 
 
-def check_prompt(place: int, prompt: Sequence[int], max_length: int, vocabulary: int) -> None:
-    """Raise `PromptError` if the prompt at ``place`` of a list cannot be continued."""
+def check_call(
+    prompts: Sequence[Sequence[int]],
+    guides: Sequence[Guide | None] | None,
+    *,
+    max_length: int,
+    vocabulary: int,
+) -> None:
+    """Raise `PromptError` for a prompt that cannot be continued, `ValueError` for other than one
+    guide per prompt."""
+    if guides is not None and len(guides) != len(prompts):
+        raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
+    for place, prompt in enumerate(prompts):
+        _check_prompt(place, prompt, max_length, vocabulary)
+
+
+def _check_prompt(place: int, prompt: Sequence[int], max_length: int, vocabulary: int) -> None:
     if not 0 < len(prompt) < max_length:
         raise PromptError(
             f"prompt {place} has {len(prompt)} tokens; allowed: 1 to {max_length - 1}"
@@ -126,11 +140,10 @@ class Generator:
         check_settings(
             max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, samples=samples
         )
-        if guides is not None and len(guides) != len(prompts):
-            raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
+        vocabulary = self.model.config.vocab_size
+        check_call(prompts, guides, max_length=self.max_length, vocabulary=vocabulary)
         requests = []
         for i, prompt in enumerate(prompts):
-            check_prompt(i, prompt, self.max_length, self.model.config.vocab_size)
             limit = min(max_new_tokens, self.max_length - len(prompt))
             guide = None if guides is None else guides[i]
             for j in range(samples):
@@ -301,6 +314,6 @@ def _rows(prompts: list[list[int]]) -> Iterator[slice]:
 
 
 if __name__ == "__main__":
-    from model.prediction import main
+    from model.prediction_command import main
 
     main()

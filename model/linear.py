@@ -24,21 +24,27 @@ def linear(x: torch.Tensor, weight_NK: torch.Tensor) -> torch.Tensor:
     if torch.is_grad_enabled() and (x.requires_grad or weight_NK.requires_grad):
         product: torch.Tensor = _Product.apply(x, weight_NK)
         return product
-    return _product(x, weight_NK)
+    return onednn_product(x, weight_NK)
+
+
+def suits_onednn(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is of the type, and where, that oneDNN is for."""
+    on_cpu = tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return on_cpu and torch.backends.mkldnn.is_available()
 
 
 def _onednn_fits(x: torch.Tensor, weight_NK: torch.Tensor) -> bool:
     return (
-        x.dtype == weight_NK.dtype == torch.float32
-        and x.device.type == "cpu"
+        suits_onednn(x)
+        and weight_NK.dtype == torch.float32
         and x.numel() * weight_NK.shape[0] >= _WORTH_IT
-        and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()  # its compiler takes the operator for frozen weights
     )
 
 
-def _product(x: torch.Tensor, weight_NK: torch.Tensor) -> torch.Tensor:
+def onednn_product(x: torch.Tensor, weight_NK: torch.Tensor) -> torch.Tensor:
+    """Return oneDNN's ``x @ weight.T``, without a gradient; the weight may be in its own layout."""
     out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight_NK, None, "none", [], "")
     return out
 
@@ -49,7 +55,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, x: torch.Tensor, weight_NK: torch.Tensor) -> torch.Tensor:
         context.save_for_backward(x, weight_NK)
-        return _product(x, weight_NK)
+        return onednn_product(x, weight_NK)
 
     @staticmethod
     @once_differentiable
@@ -59,8 +65,8 @@ class _Product(torch.autograd.Function):
         x, weight_NK = context.saved_tensors
         grad_x = grad_weight_NK = None
         if context.needs_input_grad[0]:
-            grad_x = _product(grad, weight_NK.t())
+            grad_x = onednn_product(grad, weight_NK.t())
         if context.needs_input_grad[1]:
             grad_MN, x_MK = grad.flatten(0, -2), x.flatten(0, -2)
-            grad_weight_NK = _product(grad_MN.t(), x_MK.t())
+            grad_weight_NK = onednn_product(grad_MN.t(), x_MK.t())
         return grad_x, grad_weight_NK

@@ -16,20 +16,10 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from model.linear import linear
+from model.linear import linear, onednn_product, suits_onednn
 
 PACKED_BYTES = 1 << 30
 """Of all weights of a model together: above it no copies are made."""
-
-
-def _suits_onednn(tensor: torch.Tensor) -> bool:
-    on_cpu = tensor.device.type == "cpu" and tensor.dtype == torch.float32
-    return on_cpu and torch.backends.mkldnn.is_available()
-
-
-def _onednn(x_TI: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x_TI, weight, None, "none", [], "")
-    return out
 
 
 Content = tuple[int, int, bytes]
@@ -69,7 +59,7 @@ class Product:
         """Take up the modules' weights; with ``pack`` copy them where they have changed, which is
         found out by reading them once: about as long as one step takes."""
         self.weights = [module.get_parameter("weight") for module in self.modules]
-        if not (pack and all(map(_suits_onednn, self.weights))):
+        if not (pack and all(map(suits_onednn, self.weights))):
             self._packed, self._content = None, []
             return
         content = [_content(weight) for weight in self.weights]
@@ -81,12 +71,12 @@ class Product:
     def joined(self, x_TI: torch.Tensor) -> torch.Tensor:
         """Return the products side by side, [T, sum of O]."""
         if self._packed is not None:
-            return _onednn(x_TI, self._packed)
+            return onednn_product(x_TI, self._packed)
         products = [linear(x_TI, weight) for weight in self.weights]
         return products[0] if len(products) == 1 else torch.cat(products, 1)
 
     def apart(self, x_TI: torch.Tensor) -> Sequence[torch.Tensor]:
         """Return the products one by one, each [T, O]."""
         if self._packed is not None:
-            return _onednn(x_TI, self._packed).split([len(w) for w in self.weights], 1)
+            return onednn_product(x_TI, self._packed).split([len(w) for w in self.weights], 1)
         return [linear(x_TI, weight) for weight in self.weights]

@@ -23,7 +23,7 @@ import numpy as np
 
 from model.checkpoint import CheckpointError, load_config, open_tensors
 from model.config import CWMConfig
-from model.generate import Sample, check_prompt
+from model.generate import Sample, check_call
 from model.guide import Guidance, Guide
 from model.sampling import check_settings
 
@@ -126,11 +126,10 @@ class VLLMGenerator:
         check_settings(
             max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, samples=samples
         )
-        if guides is not None and len(guides) != len(prompts):
-            raise ValueError(f"{len(guides)} guides for {len(prompts)} prompts")
+        vocabulary = self._config.vocab_size
+        check_call(prompts, guides, max_length=self.max_length, vocabulary=vocabulary)
         requests = []
         for i, prompt in enumerate(prompts):
-            check_prompt(i, prompt, self.max_length, self._config.vocab_size)
             for j in range(samples):
                 parameters = self._vllm.SamplingParams(
                     max_tokens=min(max_new_tokens, self.max_length - len(prompt)),

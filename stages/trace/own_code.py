@@ -10,7 +10,6 @@ import ast
 import inspect
 import os
 import re
-import signal
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Literal
 
 from model.trace import mark_line
+from stages.trace.alarm import alarm
 from stages.trace.arguments import read_arguments
 from stages.trace.doctests import NotTraceable, plain_function, quiet_start
 from stages.trace.recording import Recording, TraceLimits, TraceStopped
@@ -213,7 +213,8 @@ def _record(
     refusal = "a decorator answers in its place"
     with quiet_start():
         try:
-            with tracer.watching(), _alarm(seconds, tracer):
+            # some loops have no events that a budget could count
+            with tracer.watching(), alarm(seconds, lambda: tracer.cut("time-budget")):
                 called(*positional, **keywords)
         except (Exception, TraceStopped, SystemExit) as error:  # noqa: BLE001  the recording has it
             refusal = _said(error)
@@ -222,18 +223,6 @@ def _record(
     recording = tracer.finished[0]
     recording.arguments = arguments
     return recording
-
-
-@contextmanager
-def _alarm(seconds: int, tracer: Tracer) -> Iterator[None]:
-    """Cut the trace after so many seconds: some loops have no events that a budget could count."""
-    before = signal.signal(signal.SIGALRM, lambda *_: tracer.cut("time-budget"))
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _check_fit(called: Any, name: str, positional: list[Any], keywords: dict[str, Any]) -> None:

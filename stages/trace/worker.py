@@ -14,14 +14,14 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, NoReturn
 
 from cluster.sandbox.framing import FramingError, read_frame, write_json
+from stages.trace.alarm import alarm
 from stages.trace.doctests import NotTraceable, trace_calls, trace_doctests
 from stages.trace.mutate import mutations
 from stages.trace.programs import generate, within_bounds
@@ -123,7 +123,7 @@ def _imported(name: str) -> ModuleType:
     """Import a module, once; a failure is remembered."""
     if name not in _FAILED:
         try:
-            with _alarm(_IMPORT_SECONDS):
+            with alarm(_IMPORT_SECONDS, _too_slow):
                 return import_module(name)
         except BaseException as error:  # noqa: BLE001  anything may happen in a stranger's module
             _FAILED[name] = f"{type(error).__name__}: {str(error)[:200]}"
@@ -137,18 +137,8 @@ def _check_text(module: ModuleType, document: str) -> None:
         raise _ImportError(f"{module.__name__} is not the file of the corpus")
 
 
-@contextmanager
-def _alarm(seconds: int) -> Iterator[None]:
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"not done in {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+def _too_slow() -> NoReturn:
+    raise TimeoutError(f"not done in {_IMPORT_SECONDS} s")
 
 
 def _forked(work: Callable[[], list[Json]], payload: Mapping[str, Any]) -> list[Json] | str:

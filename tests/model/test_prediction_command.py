@@ -12,7 +12,7 @@ import torch
 from model import CWM, Packing
 from model.frames import Trace
 from model.predict_trace import true_trace
-from model.prediction import main
+from model.prediction_command import main
 from model.tokens import train_tokenizer
 from model.trace import encode
 from tests.model.tiny import CONFIG
