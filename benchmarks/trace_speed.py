@@ -24,10 +24,10 @@ from typing import Any
 
 from benchmarks.measure import Ratio, interleaved, print_table, ratio
 from benchmarks.trace_programs import PROGRAMS
-from stages.trace import reference
-from stages.trace.engine import NOTICE, MakeEngine, engine_name, native_engine
-from stages.trace.source import whole_source
-from stages.trace.tracer import Target, TraceLimits, Tracer, trace_source
+from stages.trace.tracer import reference
+from stages.trace.tracer.engine import NOTICE, MakeEngine, engine_name, native_engine
+from stages.trace.tracer.source import whole_source
+from stages.trace.tracer.tracer import Target, TraceLimits, Tracer, trace_source
 
 FILE = "<program>"
 LIMITS = TraceLimits(events=10**9, bytes=10**12, calls=10**12)

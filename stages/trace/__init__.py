@@ -28,6 +28,9 @@ listing.py     and how it is shown
 from cluster.dag.stage import Stage
 from stages.kinds import CORPUS, TRACES
 from stages.trace.settings import TracePlacement, TraceSettings
+from stages.trace.tracer import Recording, TraceLimits, trace_source
+
+__all__ = ["STAGE", "Recording", "TraceLimits", "trace_source"]
 
 STAGE = Stage(
     name="trace",

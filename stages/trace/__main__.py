@@ -14,8 +14,6 @@ from rich.console import Console
 from model.frames import Frame, diff, leaves_scope
 from model.tokens import Piece, Special, special_offset, special_text
 from model.trace import context_pieces, step_pieces
-from stages.trace.engine import NOTICE, engine_name
-from stages.trace.listing import ending, listing
 from stages.trace.own_code import (
     CallError,
     OwnCodeError,
@@ -26,8 +24,10 @@ from stages.trace.own_code import (
     split_target,
     trace_own,
 )
-from stages.trace.recording import TraceLimits
+from stages.trace.renderings.listing import ending, listing
 from stages.trace.settings import TraceSettings
+from stages.trace.tracer.engine import NOTICE, engine_name
+from stages.trace.tracer.recording import TraceLimits
 
 _PROGRAM = "python -m stages.trace"
 _ABOUT = f"""Run a function of your own and show, line by line, what it does.

@@ -9,8 +9,8 @@ from typing import Any
 
 from cluster.sandbox import Limits, Result, Sandbox
 from stages.trace.candidates import Candidate
-from stages.trace.engine import engine_name
 from stages.trace.settings import TracePlacement, TraceSettings
+from stages.trace.tracer.engine import engine_name
 
 _LOG = logging.getLogger(__name__)
 WORKER = "stages.trace.worker"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.trace.settings import TraceSettings
-from stages.trace.source import ShownSource, file_lines, function_source
+from stages.trace.tracer.source import ShownSource, file_lines, function_source
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 

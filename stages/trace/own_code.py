@@ -24,12 +24,18 @@ from types import FunctionType, ModuleType
 from typing import Any, Literal
 
 from model.trace import mark_line
-from stages.trace.alarm import alarm
-from stages.trace.arguments import read_arguments
-from stages.trace.doctests import NotTraceable, plain_function, quiet_start
-from stages.trace.recording import Recording, TraceLimits, TraceStopped
-from stages.trace.source import Function, ShownSource, file_lines, function_source, whole_source
-from stages.trace.tracer import Target, Tracer
+from stages.trace.inputs.doctests import NotTraceable, plain_function, quiet_start
+from stages.trace.tracer.alarm import alarm
+from stages.trace.tracer.arguments import read_arguments
+from stages.trace.tracer.recording import Recording, TraceLimits, TraceStopped
+from stages.trace.tracer.source import (
+    Function,
+    ShownSource,
+    file_lines,
+    function_source,
+    whole_source,
+)
+from stages.trace.tracer.tracer import Target, Tracer
 
 Show = Literal["file", "function"]
 _MODULE = "program"  # what the file's module is called; as `python FILE` calls it "__main__"

@@ -17,9 +17,9 @@ from stages.tables import DROPPED, TRACES, read_table, write_table
 from stages.trace.batches import Done, Task, function_tasks, program_tasks, trace_task
 from stages.trace.candidates import Candidate, Skipped, candidates_of, choose
 from stages.trace.counts import drop, drop_order, drop_trace, summarise
-from stages.trace.engine import NOTICE
 from stages.trace.rows import function_row, program_row, program_split, select, unfit
 from stages.trace.settings import TracePlacement, TraceSettings
+from stages.trace.tracer.engine import NOTICE
 
 _LOG = logging.getLogger(__name__)
 _SPLITS = ("train", "heldout")

@@ -21,12 +21,12 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from cluster.sandbox.framing import FramingError, read_frame, write_json
-from stages.trace.alarm import alarm
-from stages.trace.doctests import NotTraceable, trace_calls, trace_doctests
-from stages.trace.mutate import mutations
+from stages.trace.inputs.doctests import NotTraceable, trace_calls, trace_doctests
+from stages.trace.inputs.mutate import mutations
 from stages.trace.programs import generate, within_bounds
-from stages.trace.source import ShownSource
-from stages.trace.tracer import TraceLimits, trace_source
+from stages.trace.tracer.alarm import alarm
+from stages.trace.tracer.source import ShownSource
+from stages.trace.tracer.tracer import TraceLimits, trace_source
 
 _IMPORT_SECONDS = 60
 

@@ -10,7 +10,7 @@ from cluster.dag.stage import StepContext
 from stages.crawl.run import crawl, git_blob, run
 from stages.crawl.settings import CrawlSettings
 from stages.crawl.sources import installed, installed_distributions
-from stages.kinds import check_documents
+from stages.kind_checks import check_documents
 from stages.tables import read_table
 
 MIT = "License-Expression: MIT\n"

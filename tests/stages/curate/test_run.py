@@ -9,7 +9,7 @@ from cluster.dag.metrics import read_statistics
 from cluster.dag.stage import Input, StepContext
 from stages.curate.run import EmptyCorpusError, run
 from stages.curate.settings import CuratePlacement, CurateSettings
-from stages.kinds import check_corpus, digest_splits
+from stages.kind_checks import check_corpus, digest_splits
 from stages.tables import DOCUMENTS, read_table, write_table
 
 SETTINGS = CurateSettings(min_bytes=10, heldout_fraction=0.3)

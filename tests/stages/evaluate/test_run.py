@@ -15,7 +15,7 @@ from stages.evaluate.run import run
 from stages.evaluate.settings import EvaluatePlacement, EvaluateSettings
 from stages.evaluate.subject import Subject
 from stages.evaluate.traces import passage, score
-from stages.kinds import check_evaluation
+from stages.kind_checks import check_evaluation
 from tests.stages.evaluate.conftest import task_of
 
 SMALL = {"context_length": 640, "fix_samples": 8, "fix_tokens": 8, "free_traces": 2}

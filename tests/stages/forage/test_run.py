@@ -14,7 +14,7 @@ from stages.forage.document import LIMITS, PRELOAD, forage_document
 from stages.forage.find import Document, Function, documents
 from stages.forage.run import NothingForagedError, distinct, run
 from stages.forage.settings import ForagePlacement, ForageSettings
-from stages.kinds import check_trajectories, digest_splits
+from stages.kind_checks import check_trajectories, digest_splits
 from stages.tables import DOCUMENTS, read_table, write_table
 
 SETTINGS = ForageSettings(

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from cluster.dag.stage import Input, StepContext
-from stages.kinds import REPORT, check_report
+from stages.kind_checks import check_report
+from stages.kinds import REPORT
 from stages.report import STAGE
 from stages.report.run import run
 from stages.report.settings import ReportSettings

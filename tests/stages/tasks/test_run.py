@@ -6,7 +6,7 @@ import pytest
 
 from cluster.dag.metrics import read_statistics
 from cluster.dag.stage import Input, StepContext
-from stages.kinds import check_tasks, digest_tasks
+from stages.kind_checks import check_tasks, digest_tasks
 from stages.tables import TRACES, TRAJECTORIES, write_table
 from stages.tasks.run import equals_an_argument, run
 from stages.tasks.settings import TaskSettings

@@ -10,7 +10,7 @@ from cluster.dag.stage import resolve
 from model.trace import parse
 from stages import tokenize
 from stages import tokenizer as tokenizer_stage
-from stages.kinds import check_tokens, digest_tokens
+from stages.kind_checks import check_tokens, digest_tokens
 from stages.tokenize.settings import TokenizeSettings
 from stages.tokenize.source import SOURCES, WrongSourceError
 from stages.training.token_file import TokenFile

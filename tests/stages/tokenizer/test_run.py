@@ -9,7 +9,7 @@ from cluster.dag.stage import Input, StepContext
 from model import chat, frames
 from model.tokens import Tokenizer, bpe, tokenizer
 from model.trace import grammar, parser
-from stages.kinds import check_tokenizer, digest_tokenizer
+from stages.kind_checks import check_tokenizer, digest_tokenizer
 from stages.tokenizer.run import EmptyCorpusError, RoundTripError, measure_code, run
 from stages.tokenizer.settings import TokenizerSettings
 from tests.stages.rows import program_row, write_corpus, write_traces

@@ -4,9 +4,9 @@ import inspect
 
 import pytest
 
-from stages.trace.arguments import argument_source, read_arguments
 from stages.trace.candidates import Candidate, Skipped, candidates_of, choose, module_name
 from stages.trace.settings import TraceSettings
+from stages.trace.tracer.arguments import argument_source, read_arguments
 
 TEXT = '''\
 import functools

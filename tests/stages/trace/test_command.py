@@ -9,12 +9,12 @@ import pytest
 from model.frames import Frame, diff, leaves_scope
 from model.trace import MARK
 from stages.trace import __main__ as command
-from stages.trace.engine import NOTICE
 from stages.trace.own_code import CallError, argument_list, trace_own
 from stages.trace.programs import generate
-from stages.trace.recording import TraceLimits
 from stages.trace.rows import program_row
-from stages.trace.tracer import trace_source
+from stages.trace.tracer.engine import NOTICE
+from stages.trace.tracer.recording import TraceLimits
+from stages.trace.tracer.tracer import trace_source
 
 DEMO = '''\
 """A module with a docstring."""
@@ -148,7 +148,7 @@ def test_a_budget_cuts_a_trace_and_says_so(demo, form):
 
 @pytest.mark.parametrize("engine", ["native", "python"])
 def test_the_clock_cuts_what_no_event_can(tmp_path, monkeypatch, engine):
-    monkeypatch.setattr("stages.trace.engine.engine_name", lambda: engine)
+    monkeypatch.setattr("stages.trace.tracer.engine.engine_name", lambda: engine)
     file = tmp_path / "demo.py"
     file.write_text("def forever(n):\n    n += 1\n    while True: pass\n")
     trace = trace_own(file, "forever", "1", TraceLimits(), seconds=1)

@@ -4,9 +4,9 @@ import ast
 
 import pytest
 
-from stages.trace.mutate import mutations
+from stages.trace.inputs.mutate import mutations
 from stages.trace.programs import LEVELS, generate, shape, within_bounds
-from stages.trace.tracer import TraceLimits, trace_source
+from stages.trace.tracer.tracer import TraceLimits, trace_source
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -13,7 +13,7 @@ from cluster.dag.metrics import read_statistics
 from cluster.dag.stage import Input, StepContext
 from cluster.sandbox import Sandbox
 from model.frames import Frame, diff, resolve
-from stages.kinds import check_traces, digest_splits
+from stages.kind_checks import check_traces, digest_splits
 from stages.tables import DOCUMENTS, DROPPED, read_table, write_table
 from stages.trace import batches
 from stages.trace.candidates import candidates_of

@@ -11,7 +11,7 @@ from cluster.dag.metrics import read_metrics, read_statistics
 from cluster.deepspeed import start_process
 from model.checkpoint import load_config
 from model.config import RopeScaling
-from stages.kinds import check_checkpoint, digest_checkpoint
+from stages.kind_checks import check_checkpoint, digest_checkpoint
 from stages.midtrain.run import run as midtrain
 from stages.midtrain.settings import MidtrainSettings
 from stages.pretrain.run import run as pretrain

@@ -15,8 +15,8 @@ from functools import cache
 from types import FrameType
 from typing import Any, Protocol
 
-from stages.trace.recording import Recording, TraceLimits, TraceStopped
-from stages.trace.source import ShownSource
+from stages.trace.tracer.recording import Recording, TraceLimits, TraceStopped
+from stages.trace.tracer.source import ShownSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ NOTICE = (
 def engine_name() -> str:
     """Return which engine traces here: "native" or "python"."""
     try:
-        import stages.trace._native  # noqa: F401
+        import stages.trace.tracer._native  # noqa: F401
     except ImportError:
         return "python"
     return "native"
@@ -83,7 +83,7 @@ def make_engine() -> MakeEngine:
     """Return what makes the faster engine of those that are here."""
     if engine_name() == "native":
         return native_engine
-    from stages.trace import reference
+    from stages.trace.tracer import reference
 
     return reference.Engine
 
@@ -92,7 +92,7 @@ def native_engine(
     targets: Mapping[int, Target], limits: TraceLimits, begin: Begin, close: Close
 ) -> Engine:
     """Make the engine in C; raises ImportError where it was not built."""
-    from stages.trace import _native
+    from stages.trace.tracer import _native
 
     engine: Engine = _native.Engine(
         targets=dict(targets),

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, final
 
-from stages.trace.engine import Begin, Close, Target
+from stages.trace.tracer.engine import Begin, Close, Target
 
 @final
 class Engine:
-    """Follows one thread between start and stop; see stages.trace.engine."""
+    """Follows one thread between start and stop; see stages.trace.tracer.engine."""
 
     name: str
 
@@ -33,4 +33,4 @@ class Engine:
         """Trace no more; what is still open is lost."""
 
 def render(value: Any, budget: int, /) -> str:
-    """Return what stages.trace.rendering.render returns."""
+    """Return what stages.trace.tracer.rendering.render returns."""

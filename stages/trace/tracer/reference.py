@@ -17,17 +17,17 @@ from collections.abc import Callable, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
-from stages.trace.engine import ENDS_A_LOOP, LEAVING, YIELDING, Begin, Close, Target
-from stages.trace.recording import Locals, Recording, TraceLimits, TraceStopped
-from stages.trace.rendering import CHANGELESS, render
-from stages.trace.source import ShownSource
+from stages.trace.tracer.engine import ENDS_A_LOOP, LEAVING, YIELDING, Begin, Close, Target
+from stages.trace.tracer.recording import Locals, Recording, TraceLimits, TraceStopped
+from stages.trace.tracer.rendering import CHANGELESS, render
+from stages.trace.tracer.source import ShownSource
 
 _CHANGED: Any = object()
 _FRAME_BYTES = 24  # what a frame costs beside its source and values
 
 
 class Engine:
-    """Follows one thread between `start` and `stop`; see `stages.trace.engine`."""
+    """Follows one thread between `start` and `stop`; see `stages.trace.tracer.engine`."""
 
     name = "python"
 

@@ -25,10 +25,10 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
-from stages.trace.arguments import argument_source
-from stages.trace.engine import MakeEngine, Target, make_engine
-from stages.trace.recording import Recording, TraceLimits, TraceStopped
-from stages.trace.source import whole_source
+from stages.trace.tracer.arguments import argument_source
+from stages.trace.tracer.engine import MakeEngine, Target, make_engine
+from stages.trace.tracer.recording import Recording, TraceLimits, TraceStopped
+from stages.trace.tracer.source import whole_source
 
 __all__ = ["Recording", "Target", "TraceLimits", "TraceStopped", "Tracer", "trace_source"]
 

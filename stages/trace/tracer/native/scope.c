@@ -94,7 +94,7 @@ static PyType_Slot scope_slots[] = {
 };
 
 PyType_Spec trace_scope_spec = {
-    .name = "stages.trace._native.Scope",
+    .name = "stages.trace.tracer._native.Scope",
     .basicsize = sizeof(Scope),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = scope_slots,

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stages.trace.arguments import read_arguments
-from stages.trace.source import ShownSource
-from stages.trace.tracer import Recording, Target, TraceLimits, Tracer, TraceStopped
+from stages.trace.tracer.arguments import read_arguments
+from stages.trace.tracer.source import ShownSource
+from stages.trace.tracer.tracer import Recording, Target, TraceLimits, Tracer, TraceStopped
 
 
 class NotTraceable(LookupError):  # noqa: N818  it says what a function is, nothing went wrong

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.stages.trace.traces import short, trace
+from tests.stages.trace.tracer.traces import short, trace
 
 FIGURE_5 = """\
 def f(a, b):

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from model.frames import Frame, diff, resolve
-from stages.trace import reference
-from stages.trace.engine import native_engine
-from stages.trace.source import file_lines
-from stages.trace.tracer import TraceLimits, trace_source
+from stages.trace.tracer import reference
+from stages.trace.tracer.engine import native_engine
+from stages.trace.tracer.source import file_lines
+from stages.trace.tracer.tracer import TraceLimits, trace_source
 
 ENGINES = {"python": reference.Engine, "native": native_engine}
 CASES = Path(__file__).parent / "cases"

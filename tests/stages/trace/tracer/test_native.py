@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.trace import _native, engine, reference
 from stages.trace.programs import LEVELS, generate
-from stages.trace.rendering import render
-from stages.trace.source import whole_source
-from stages.trace.tracer import Target, TraceLimits, Tracer, TraceStopped, trace_source
-from tests.stages.trace.traces import ENGINES, check, short, whole
+from stages.trace.tracer import _native, engine, reference
+from stages.trace.tracer.rendering import render
+from stages.trace.tracer.source import whole_source
+from stages.trace.tracer.tracer import Target, TraceLimits, Tracer, TraceStopped, trace_source
+from tests.stages.trace.tracer.traces import ENGINES, check, short, whole
 
 
 def both(source, entry="main", arguments="", **limits):
@@ -36,8 +36,8 @@ def test_the_engine_in_c_is_chosen_where_it_is_built():
 
 
 def test_without_it_the_engine_in_python_is_chosen(monkeypatch):
-    monkeypatch.setitem(sys.modules, "stages.trace._native", None)
-    monkeypatch.delattr("stages.trace._native")
+    monkeypatch.setitem(sys.modules, "stages.trace.tracer._native", None)
+    monkeypatch.delattr("stages.trace.tracer._native")
     engine.engine_name.cache_clear()
     try:
         assert engine.engine_name() == "python"

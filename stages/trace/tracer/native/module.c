@@ -128,7 +128,7 @@ static PyGetSetDef engine_getset[] = {
 };
 
 static PyType_Slot engine_slots[] = {
-    {Py_tp_doc, "Follows one thread between start and stop; see stages.trace.engine."},
+    {Py_tp_doc, "Follows one thread between start and stop; see stages.trace.tracer.engine."},
     {Py_tp_new, engine_new},
     {Py_tp_dealloc, engine_dealloc},
     {Py_tp_traverse, engine_traverse},
@@ -139,7 +139,7 @@ static PyType_Slot engine_slots[] = {
 };
 
 static PyType_Spec engine_spec = {
-    .name = "stages.trace._native.Engine",
+    .name = "stages.trace.tracer._native.Engine",
     .basicsize = sizeof(Engine),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = engine_slots,
@@ -167,7 +167,7 @@ module_render(PyObject *module, PyObject *args)
 
 static PyMethodDef module_methods[] = {
     {"render", module_render, METH_VARARGS,
-     "render(value, budget)\n--\n\nReturn what stages.trace.rendering.render returns."},
+     "render(value, budget)\n--\n\nReturn what stages.trace.tracer.rendering.render returns."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -253,7 +253,7 @@ static PyModuleDef_Slot module_slots[] = {
 
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "stages.trace._native",
+    .m_name = "stages.trace.tracer._native",
     .m_doc = "The tracing engine in C.",
     .m_size = sizeof(ModuleState),
     .m_methods = module_methods,

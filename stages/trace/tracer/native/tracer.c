@@ -1,4 +1,4 @@
-/* The tracing engine in C; stages/trace/reference.py says the same in Python, and why.
+/* The tracing engine in C; stages/trace/tracer/reference.py says the same in Python, and why.
  *
  * CPython calls on_event at every event of the thread. An open scope is a frame within the shown
  * source between its call and its return; they form a stack, so that the frame of an event is

@@ -1,15 +1,15 @@
 """What a trace shows, case by case: every program in ``cases`` against the trace written beside it.
 
 ``NAME.trace`` is what both engines say; where ``NAME.python.trace`` is there too, the engine in
-Python can do no better than that (see `stages.trace.reference`). The traces are those of Python
-3.11; other versions are held to the invariants, and to both engines' agreement.
+Python can do no better than that (see `stages.trace.tracer.reference`). The traces are those of
+Python 3.11; other versions are held to the invariants, and to both engines' agreement.
 """
 
 import sys
 
 import pytest
 
-from tests.stages.trace.traces import CASES, ENGINES, short, trace, whole
+from tests.stages.trace.tracer.traces import CASES, ENGINES, short, trace, whole
 
 NAMES = sorted(each.stem for each in CASES.glob("*.py"))
 APART = {"finaliser"} if sys.version_info < (3, 13) else set()

@@ -715,7 +715,7 @@ trace_render_names(RenderNames *names)
     }
     names->mapping = PyObject_GetAttrString(abc, "Mapping");
     Py_DECREF(abc);
-    PyObject *rendering = PyImport_ImportModule("stages.trace.rendering");
+    PyObject *rendering = PyImport_ImportModule("stages.trace.tracer.rendering");
     if (rendering == NULL) {
         return -1;
     }

@@ -1,0 +1,1 @@
+"""Where inputs come from: the calls that a function is traced with."""

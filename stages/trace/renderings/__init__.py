@@ -1,0 +1,1 @@
+"""A trace in other forms: for people, and in other training formats than CWM's."""
