@@ -75,11 +75,12 @@ TRACES = pa.schema(
         pa.field(
             "key", pa.string(), nullable=False
         ),  # sha256 over context, entry and frames; the key
-        pa.field("source", pa.string(), nullable=False),  # function | program
+        pa.field("source", pa.string(), nullable=False),  # function | program | repository
         pa.field(
             "document", pa.string(), nullable=False
-        ),  # sha256 of the document; "" for generated programs
-        pa.field("origin", pa.string(), nullable=False),  # distribution, or "generator"
+        ),  # sha256 of the document; "" for generated programs and repositories
+        pa.field("origin", pa.string(), nullable=False),  # distribution, repository or "generator"
+        pa.field("revision", pa.string(), nullable=False),  # commit of a repository, else ""
         pa.field("licence", pa.string(), nullable=False),
         pa.field("name", pa.string(), nullable=False),  # module:qualname, or the program's seed
         pa.field(
@@ -90,7 +91,12 @@ TRACES = pa.schema(
             "arguments", pa.string(), nullable=False
         ),  # Python source of the argument list, "" when unknown
         pa.field("literal", pa.bool_(), nullable=False),  # the arguments survive ast.literal_eval
-        pa.field("input_method", pa.string(), nullable=False),  # doctest | mutation | generated
+        # doctest | unittest | main | harvest | mutation | fuzz | llm | generated | pytest
+        pa.field("input_method", pa.string(), nullable=False),
+        pa.field("test", pa.string(), nullable=False),  # test id of a repository's test, else ""
+        # what a fix did to a test: both traces have the same pair, and are its sides
+        pa.field("pair", pa.string(), nullable=False),
+        pa.field("side", pa.string(), nullable=False),  # before | after | ""
         pa.field("frames", pa.list_(FRAME), nullable=False),
         pa.field(
             "outcome", pa.string(), nullable=False
@@ -98,6 +104,9 @@ TRACES = pa.schema(
         pa.field(
             "result", pa.string(), nullable=False
         ),  # repr of the entry's result or exception; "" when cut
+        pa.field("coverage", pa.string(), nullable=False),  # digest of the lines that were executed
+        pa.field("tampered", pa.bool_(), nullable=False),  # the program meddled with tracing
+        pa.field("deterministic", pa.bool_(), nullable=False),  # a second run did the same
         pa.field(
             "episode", pa.int32(), nullable=False
         ),  # 0 for a whole trace, else its place among the episodes
