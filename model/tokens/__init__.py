@@ -22,11 +22,13 @@ from model.tokens.bpe import PRE_TOKENIZERS, PreTokenizer
 from model.tokens.llama3 import TokenizerFileError
 from model.tokens.specials import (
     ALIASES,
+    DEBUGGER,
     RESERVED,
     SPECIALS,
     Piece,
     Special,
     UnknownSpecialError,
+    piece_text,
     special_offset,
     special_text,
 )
@@ -34,6 +36,7 @@ from model.tokens.tokenizer import MAX_CHARACTERS, Tokenizer, train_tokenizer
 
 __all__ = [
     "ALIASES",
+    "DEBUGGER",
     "MAX_CHARACTERS",
     "PRE_TOKENIZERS",
     "RESERVED",
@@ -44,6 +47,7 @@ __all__ = [
     "Tokenizer",
     "TokenizerFileError",
     "UnknownSpecialError",
+    "piece_text",
     "special_offset",
     "special_text",
     "train_tokenizer",

@@ -48,7 +48,8 @@ def unmark(context: str) -> str:
     return _MARKED.sub("", context, count=1)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Return ``value`` as the grammar writes it, so that `json.loads` gives it back."""
     text = json.dumps(value)
     if "\\ud" in text and json.loads(text) != value:
         # two lone surrogates, escaped, would be read as the one character that they make up
@@ -60,10 +61,10 @@ def step_pieces(step: Step) -> list[Piece]:
     """Return one step in CWM's grammar."""
     head: list[Piece] = [Special(f"{step.event}_sep")]
     if step.locals is not None:
-        head.append(_json(dict(step.locals)))
+        head.append(json_text(dict(step.locals)))
     head += [Special("action_sep"), step.source]
     if step.value is not None:
-        head += [Special("arg_sep"), _json(step.value)]
+        head += [Special("arg_sep"), json_text(step.value)]
     return [*head, Special("frame_sep")]
 
 

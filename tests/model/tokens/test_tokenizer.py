@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.tokens import (
+    ALIASES,
+    DEBUGGER,
     MAX_CHARACTERS,
     RESERVED,
     SPECIALS,
@@ -12,6 +14,7 @@ from model.tokens import (
     Tokenizer,
     TokenizerFileError,
     UnknownSpecialError,
+    piece_text,
     special_text,
     train_tokenizer,
 )
@@ -51,6 +54,18 @@ def test_specials_have_cwms_offsets_and_names(tokenizer):
     assert len({special_text(i) for i in range(RESERVED)}) == RESERVED
     with pytest.raises(UnknownSpecialError, match=r"frame_seps.*known: bos"):
         tokenizer.special("frame_seps")
+
+
+def test_the_debuggers_names_are_for_ids_that_cwm_leaves_unnamed(tokenizer):
+    assert not set(DEBUGGER.values()) & set(SPECIALS.values())
+    assert not DEBUGGER.keys() & (SPECIALS.keys() | ALIASES.keys())
+    assert len(set(DEBUGGER.values())) == len(DEBUGGER)
+    (token,) = tokenizer.encode_pieces([Special("step_into")])
+    assert token == tokenizer.regular_size + 200
+    assert tokenizer.backend.id_to_token(token) == "<|reserved_special_token_200|>"
+    assert [piece_text(p) for p in ("a", Special("step_into"), Special("eos"))] == [
+        "a", "<|step_into|>", "<|end_of_text|>"
+    ]  # fmt: skip
 
 
 def test_decode_shows_or_skips_specials_and_replaces_broken_bytes(tokenizer):
