@@ -1,4 +1,4 @@
-"""Which functions of a corpus can be traced: module-level ones with doctests of their own."""
+"""Which functions of a corpus can be traced: its public module-level ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.trace.settings import TraceSettings
-from stages.trace.tracer.source import ShownSource, file_lines, function_source
+from stages.trace.tracer.source import Function, ShownSource, file_lines, function_source
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_CONTEXT_MANAGERS = frozenset({"contextmanager", "contextlib.contextmanager"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Candidate:
     module: str
     function: str
     shown: ShownSource
+    kind: str = "function"
+    """function, or what takes a driver to run (see `stages.trace.inputs.drivers`): generator,
+    coroutine, context (a context manager)."""
+    doctest: bool = False
+    """Its docstring has examples."""
 
     @property
     def name(self) -> str:
@@ -41,7 +47,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A function with doctests that is not traced, and why: a stable word and a detail."""
+    """A public function that is not traced, and why: a stable word and a detail."""
 
     name: str
     origin: str
@@ -59,38 +65,59 @@ def module_name(path: str) -> str | None:
 def candidates_of(
     document: Mapping[str, Any], split: str, settings: TraceSettings
 ) -> Iterator[Candidate | Skipped]:
-    """Yield the functions of one document that have doctests, or why they are left out."""
+    """Yield the public functions of one document, or why they are left out.
+
+    Of several definitions of a name the last counts, as it does for who imports the module.
+    """
     text, module = document["text"], module_name(document["path"])
-    if ">>> " not in text or module is None or module.rpartition(".")[2] == "__main__":
+    if module is None or module.rpartition(".")[2] == "__main__":
         return
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return
     lines = file_lines(text)
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef) or ">>> " not in (ast.get_docstring(node) or ""):
+    functions = {node.name: node for node in tree.body if isinstance(node, Function)}
+    for node in functions.values():
+        if node.name.startswith("_"):
             continue
-        shown = function_source(lines, node)
-        reason, detail = _unfit(node, shown, settings)
+        shown, kind = function_source(lines, node), _kind(node)
+        reason, detail = _unfit(kind, shown, settings)
         name, origin = f"{module}:{node.name}", document["origin"]
         if reason:
             yield Skipped(name, origin, document["path"], reason, detail)
             continue
         yield Candidate(
-            split, document["sha256"], origin, document["licence"], module, node.name, shown
+            split=split,
+            document=document["sha256"],
+            origin=origin,
+            licence=document["licence"],
+            module=module,
+            function=node.name,
+            shown=shown,
+            kind=kind,
+            doctest=">>> " in (ast.get_docstring(node) or ""),
         )
 
 
-def _unfit(node: ast.FunctionDef, shown: ShownSource, settings: TraceSettings) -> tuple[str, str]:
-    if _yields(node):
-        return "generator", "a generator's body runs after its call returned"
+def _unfit(kind: str, shown: ShownSource, settings: TraceSettings) -> tuple[str, str]:
+    if kind == "async-generator":
+        return kind, "no driver is written for these"
     if shown.text[shown.entry_line - 1].rstrip("\n").endswith("\\"):
         return "unmarkable", "the def line goes on after a backslash: no comment can follow"
     size = sum(map(len, shown.text))
     if size > settings.max_source_chars:
         return "long-source", f"{size} > {settings.max_source_chars} characters"
     return "", ""
+
+
+def _kind(node: Function) -> str:
+    yields = _yields(node)
+    if isinstance(node, ast.AsyncFunctionDef):
+        return "async-generator" if yields else "coroutine"
+    if yields and any(ast.unparse(each) in _CONTEXT_MANAGERS for each in node.decorator_list):
+        return "context"
+    return "generator" if yields else "function"
 
 
 def _yields(node: ast.AST) -> bool:
@@ -107,7 +134,8 @@ def choose(found: Iterable[Candidate], settings: TraceSettings) -> list[Candidat
     """Take functions in turn from every origin, up to the settings' numbers; in origin order.
 
     The order does not depend on the order in which they were found. Of functions with the same
-    name (one module in two documents) the first by document counts.
+    name (one module in two documents) the first by document counts. The functions of a module
+    stay together.
     """
     unique: dict[str, Candidate] = {}
     for each in sorted(found, key=lambda candidate: (candidate.name, candidate.document)):

@@ -24,7 +24,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Literal
 
 from model.trace import mark_line
-from stages.trace.inputs.doctests import NotTraceable, plain_function, quiet_start
+from stages.trace.inputs.calls import NotTraceable, plain_function, quiet_start
 from stages.trace.tracer.alarm import alarm
 from stages.trace.tracer.arguments import read_arguments
 from stages.trace.tracer.recording import Recording, TraceLimits, TraceStopped

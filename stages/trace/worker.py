@@ -1,36 +1,36 @@
-"""What runs inside the sandbox: tracing in batches, one fork for each function.
+"""What runs inside the sandbox: tracing in batches, in forks.
 
-A batch shares the imports of its functions' modules; each function runs in a fork of its own, so
-that one that never returns or tears the interpreter down takes only itself along.
+A batch shares the imports of its functions' modules. Each function is traced in a fork of its own,
+and each test module and each module run as a program too: one that never returns or tears the
+interpreter down takes only itself along.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-import os
 import resource
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cluster.sandbox.framing import FramingError, read_frame, write_json
-from stages.trace.inputs.doctests import NotTraceable, trace_calls, trace_doctests
-from stages.trace.inputs.mutate import mutations
+from stages.trace.inputs.calls import Json, Subject
+from stages.trace.inputs.forks import ForkLimits, Harm, Work, in_forks
+from stages.trace.inputs.mains import has_main, run_main
+from stages.trace.inputs.methods import METHODS, Counts, Methods, seed_of
+from stages.trace.inputs.unittests import run_tests, test_modules
 from stages.trace.programs import generate, within_bounds
 from stages.trace.tracer.alarm import alarm
-from stages.trace.tracer.source import ShownSource
+from stages.trace.tracer.source import ShownSource, file_lines
 from stages.trace.tracer.tracer import TraceLimits, trace_source
 
 _IMPORT_SECONDS = 60
-
-Json = dict[str, Any]
+_TEST_RESTARTS = 3
 
 
 def trace_programs(payload: Mapping[str, Any]) -> list[Json]:
@@ -48,13 +48,23 @@ def trace_programs(payload: Mapping[str, Any]) -> list[Json]:
 
 
 def trace_functions(payload: Mapping[str, Any]) -> list[Json]:
-    """Trace the doctests of a batch of functions, and mutations of their literal calls.
+    """Trace a batch of functions with inputs of every method that the payload asks for.
 
-    Returns for each function ``{"recordings": [...], "dropped": [[reason, detail], ...]}``. A
-    recording's ``method`` says how its input was got, its ``digest`` is over all the rest; with
-    ``digests_only`` the recordings are just these digests.
+    Returns for each function ``{"recordings": [...], "dropped": [[reason, detail], ...], "tried":
+    {method: n}, "cpu": {method: seconds}}``. A recording's ``method`` says how its input was got,
+    ``driver`` is what its context shows after the function ("" for plain ones); its ``digest`` is
+    over all the rest. With ``digests_only`` the recordings are just these digests.
+
+    Which calls of a function are seen in its module's tests depends on the other functions of the
+    module in the batch: a batch holds all of a module's, or the content depends on its size.
     """
-    made = [_Job(function, payload).run() for function in payload["functions"]]
+    by_module: dict[str, list[_Function]] = defaultdict(list)
+    functions = [_Function(each, payload) for each in payload["functions"]]
+    for each in functions:
+        by_module[each.module].append(each)
+    for name, group in by_module.items():
+        _trace_module(name, group, payload)
+    made = [each.outcome() for each in functions]
     for outcome in made:
         for recording in outcome["recordings"]:
             text = json.dumps(recording, sort_keys=True)
@@ -64,52 +74,146 @@ def trace_functions(payload: Mapping[str, Any]) -> list[Json]:
     return made
 
 
-class _Job:
-    """One function of a batch."""
+class _Function:
+    """One function of a batch, and what it came to."""
 
     def __init__(self, function: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
         self.module, self.name = function["module"], function["function"]
-        self.document = function["document"]
+        self.document, self.kind = function["document"], function["kind"]
         self.shown = ShownSource.from_json(function["shown"])
-        self.payload = payload
-        self.limits = TraceLimits(**payload["limits"])
+        wanted = payload["methods"]
+        self.inputs = [each for each in function["inputs"] if each[0] in wanted]
+        self.recordings: dict[str, list[Json]] = defaultdict(list)
         self.dropped: list[tuple[str, str]] = []
+        self.tried = Counter[str]()
+        self.cpu: dict[str, float] = defaultdict(float)
 
-    def run(self) -> Json:
-        recordings: list[Json] | None = None
-        try:
-            module = _imported(self.module)
-            _check_text(module, self.document)
-            recordings = self._once(lambda: self._trace(module, mutate=True), "with mutations")
-            if recordings is None and self.dropped[-1][0] != "not-traceable":
-                recordings = self._once(lambda: self._trace(module, mutate=False), "doctest")
-        except _ImportError as error:
-            self.dropped.append(("import-failed", str(error)))
-        return {"recordings": recordings or [], "dropped": self.dropped}
+    def take(self, item: Json) -> None:
+        """Add what one item recorded."""
+        self.recordings[item["method"]] += item["recordings"]
+        self.tried[item["method"]] += item["tried"]
+        self.cpu[item["method"]] += item["cpu"]
 
-    def _trace(self, module: ModuleType, *, mutate: bool) -> list[Json]:
-        """Trace the doctest and, with ``mutate``, calls near the literal ones; runs in a fork."""
-        found = trace_doctests(module, self.name, self.shown, self.limits, self.payload["calls"])
-        rows = [{**each.to_json(), "method": "doctest"} for each in found]
-        known = sorted({each.arguments for each in found if each.arguments})
-        seed = f"{self.payload['seed']}:{self.module}:{self.name}"
-        changed = {
-            each: None
-            for arguments in (known if mutate else [])
-            for each in mutations(arguments, self.payload["mutations"], seed)
-            if each not in known
+    def outcome(self) -> Json:
+        """Return recordings by method, of equal calls the first, and the counts."""
+        found, seen = [], set()
+        for method in METHODS:
+            for recording in self.recordings[method]:
+                call = (recording["driver"], recording["arguments"])
+                if call[1] is None or call not in seen:
+                    seen.add(call)
+                    rest = {name: value for name, value in recording.items() if name != "valid"}
+                    found.append({**rest, "method": method})
+        return {
+            "recordings": found,
+            "dropped": self.dropped,
+            "tried": dict(self.tried),
+            "cpu": dict(self.cpu),
         }
-        more = trace_calls(module, self.name, self.shown, self.limits, list(changed))
-        return rows + [{**each.to_json(), "method": "mutation"} for each in more]
 
-    def _once(self, work: Callable[[], list[Json]], what: str) -> list[Json] | None:
-        """Run ``work`` in a fork; return its recordings, or None when it came to harm."""
-        said = _forked(work, self.payload)
-        if isinstance(said, list):
-            return said
-        reason, _, detail = said.partition(":")
-        self.dropped.append((reason, f"{what}: {detail}"))
-        return None
+
+def _trace_module(name: str, group: Sequence[_Function], payload: Mapping[str, Any]) -> None:
+    """Trace functions of one module: calls by other code, then their own."""
+    begun = _cpu()
+    try:
+        module = _imported(name)
+        text = _checked_text(module, group[0].document)
+    except _ImportError as error:
+        for each in group:
+            each.dropped.append(("import-failed", str(error)))
+        return
+    finally:
+        group[0].cpu["import"] += _cpu() - begun
+    limits, last_line = TraceLimits(**payload["limits"]), len(file_lines(text))
+    subjects = [
+        Subject(module, each.name, each.kind, each.shown, last_line, limits, payload["calls"])
+        for each in group
+    ]
+    observed: dict[str, list[Json]] = {each.name: [] for each in group}
+    for method, work, made in _observations(module, text, subjects, payload):
+        found = list(_run(method, work, made, group, payload))
+        for recording in found:
+            observed[recording["name"]].append({**recording, "method": method})
+    for function, subject in zip(group, subjects, strict=True):
+        _trace_function(function, subject, observed[function.name], payload)
+
+
+def _observations(
+    module: ModuleType, text: str, subjects: Sequence[Subject], payload: Mapping[str, Any]
+) -> Iterator[tuple[str, Work, list[Json]]]:
+    """Yield (method, its work, the list that the work expects its items in)."""
+    if "unittest" in payload["methods"]:
+        names = [each.name for each in subjects]
+        for test_module in test_modules(module, names, payload["test_modules"]):
+            made: list[Json] = []
+            yield (
+                "unittest",
+                partial(run_tests, test_module, subjects, payload["tests"], made),
+                made,
+            )
+    if "main" in payload["methods"] and has_main(text):
+        yield "main", partial(run_main, module, subjects), []
+
+
+def _run(
+    method: str,
+    work: Work,
+    made: list[Json],
+    group: Sequence[_Function],
+    payload: Mapping[str, Any],
+) -> Iterator[Json]:
+    """Yield the recordings of one execution by other code; its costs are shared by the group."""
+    begun, tried = _cpu(), 0
+    for item in in_forks(work, _fork_limits(payload), _TEST_RESTARTS):
+        if isinstance(item, Harm):
+            group[0].dropped.append((item.reason, f"{method}: {item.detail}"))
+            continue
+        made.append(item)
+        tried += item["tried"]
+        yield from item["recordings"]
+    group[0].tried[method] += tried
+    for each in group:
+        each.cpu[method] += (_cpu() - begun) / len(group)
+
+
+def _trace_function(
+    function: _Function, subject: Subject, observed: Sequence[Json], payload: Mapping[str, Any]
+) -> None:
+    """Trace one function by every method of its own."""
+    methods = Methods(
+        subject,
+        function.inputs,
+        observed,
+        Counts(payload["mutations"], payload["fuzz_tries"]),
+        seed_of(payload["seed"], function.module, function.name),
+        payload["methods"],
+    )
+    if subject.kind == "function":
+        for each in observed:
+            function.recordings[each["method"]].append(each)
+    if not methods.steps:
+        return
+    begun, told = _cpu(), 0.0
+    steps = iter(methods.steps)
+    for item in in_forks(methods.items, _fork_limits(payload), len(methods.steps)):
+        step = next(steps)
+        if isinstance(item, Harm):
+            function.dropped.append((item.reason, f"{step}: {item.detail}"))
+        else:
+            methods.take(item["literal"], item["valid"])
+            function.take(item)
+            told += item["cpu"]
+    function.cpu[methods.steps[0]] += _cpu() - begun - told  # the forks
+
+
+def _fork_limits(payload: Mapping[str, Any]) -> ForkLimits:
+    return ForkLimits(payload["cpu_seconds"], payload["wall_seconds"])
+
+
+def _cpu() -> float:
+    """Return the CPU seconds of this process and of the forks that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 class _ImportError(Exception):
@@ -130,57 +234,14 @@ def _imported(name: str) -> ModuleType:
     raise _ImportError(_FAILED[name])
 
 
-def _check_text(module: ModuleType, document: str) -> None:
-    """The module that was imported must be the document, byte for byte."""
+def _checked_text(module: ModuleType, document: str) -> str:
+    """Return the module's source, which must be the document, byte for byte."""
     file = getattr(module, "__file__", None)
-    if not file or hashlib.sha256(Path(file).read_bytes()).hexdigest() != document:
+    data = Path(file).read_bytes() if file else b""
+    if hashlib.sha256(data).hexdigest() != document:
         raise _ImportError(f"{module.__name__} is not the file of the corpus")
+    return data.decode()
 
 
 def _too_slow() -> NoReturn:
     raise TimeoutError(f"not done in {_IMPORT_SECONDS} s")
-
-
-def _forked(work: Callable[[], list[Json]], payload: Mapping[str, Any]) -> list[Json] | str:
-    """Run ``work`` in a fork; return its recordings, or ``reason:detail`` when it came to harm."""
-    reader, writer = os.pipe()
-    gc.freeze()  # else a collection in the fork copies every page of what was imported
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _in_fork(work, payload["cpu_seconds"], writer)
-    os.close(writer)
-    said, problem = None, ""
-    try:
-        said = json.loads(read_frame(reader, seconds=payload["wall_seconds"]))
-    except FramingError as error:
-        problem = str(error)
-    finally:
-        os.close(reader)
-        os.kill(pid, signal.SIGKILL)
-        status = os.waitpid(pid, 0)[1]
-    if said is not None:
-        return said if isinstance(said, str) else [dict(each) for each in said]
-    if "no answer" in problem:
-        return f"timeout:{problem}"
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
-        return f"timeout:CPU limit of {payload['cpu_seconds']} s"
-    return f"crash:{problem}, wait status {status}"
-
-
-def _refuse(*_arguments: object, **_options: object) -> NoReturn:
-    raise PermissionError("traced code starts no processes: nothing in it says when they end")
-
-
-def _in_fork(work: Callable[[], list[Json]], cpu_seconds: int, writer: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
-    time.sleep = lambda seconds: None  # who retries without a network need not wait between
-    subprocess.Popen.__init__ = _refuse  # type: ignore[method-assign]
-    try:
-        write_json(writer, work())
-    except MemoryError:
-        write_json(writer, "memory:over the address space limit")
-    except NotTraceable as error:
-        write_json(writer, f"not-traceable:{error}")
-    finally:
-        os._exit(0)

@@ -1,0 +1,58 @@
+"""Drivers: a program's last lines, for functions whose body does not run when they are called.
+
+A generator, a coroutine or a context manager is shown with a ``main`` that uses it up; the trace
+then starts there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Callable
+from typing import Any
+
+from stages.trace.tracer.source import ShownSource
+
+ENTRY = "main"
+_BODIES = {
+    "generator": "    return list({call})\n",
+    "coroutine": "    return asyncio.run({call})\n",
+    "context": "    with {call} as found:\n        return found\n",
+}
+_LINES_BETWEEN = 2
+
+
+def driver_source(kind: str, function: str, arguments: str) -> str:
+    """Return what follows the source of a function of ``kind``, or "" for plain functions."""
+    if kind == "function":
+        return ""
+    begin = "\nimport asyncio\n" if kind == "coroutine" else ""
+    body = _BODIES[kind].format(call=f"{function}({arguments})")
+    return f"{begin}{_LINES_BETWEEN * chr(10)}def {ENTRY}():\n{body}"
+
+
+def with_driver(shown: ShownSource, driver: str, last_line: int = 0) -> ShownSource:
+    """Show ``driver`` after a function; its lines are those after the file's ``last_line``."""
+    if not driver:
+        return shown
+    more = driver.splitlines(keepends=True)
+    text = tuple(line.rstrip("\n") + "\n" for line in shown.text)  # a file may end without one
+    numbers = {last_line + place: len(text) + place for place in range(1, len(more) + 1)}
+    entry = len(text) + more.index(f"def {ENTRY}():\n") + 1
+    return ShownSource((*text, *more), {**shown.numbers, **numbers}, shown.definitions, entry)
+
+
+def load_driver(
+    driver: str, module: types.ModuleType, name: str, last_line: int
+) -> Callable[[], Any]:
+    """Return the ``main`` of ``driver`` as if it stood after ``last_line`` of the module's file.
+
+    Its names are the module's, so that it calls what the module calls by that name.
+    """
+    file = module.__file__
+    assert file is not None
+    code = compile("\n" * last_line + driver, file, "exec", dont_inherit=True)
+    names = {name: getattr(module, name), "asyncio": asyncio, "__name__": module.__name__}
+    exec(code, names)
+    found: Callable[[], Any] = names[ENTRY]
+    return found

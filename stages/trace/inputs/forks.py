@@ -1,0 +1,153 @@
+"""Work in forks: what an item of it does to the interpreter is gone with the fork.
+
+The work is a generator of JSON values. A fork makes one after the other; when an item takes the
+fork down, a new fork goes on after it. Nothing of what came before is lost, and no clock has a say
+in what an item is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import json
+import math
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from cluster.sandbox.framing import FramingError, read_frame, write_json
+from stages.trace.inputs.calls import NotTraceable
+
+Json = dict[str, Any]
+Work = Callable[[int], Iterator[Json]]
+"""Makes the items from the given number on. It sees what earlier forks made only where the parent
+keeps it."""
+
+_HIGH = 200  # where the pipe is out of reach of what closes the first descriptors
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """An item that was not made: a stable word and a detail. ``final``: no other will be."""
+
+    reason: str
+    detail: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForkLimits:
+    """What contains an item: seconds of CPU, rounded up, and of wall time. It shapes no data."""
+
+    cpu_seconds: int
+    wall_seconds: float
+
+
+def in_forks(work: Work, limits: ForkLimits, restarts: int) -> Iterator[Json | Harm]:
+    """Yield the items of ``work``, and `Harm` where one took its fork along.
+
+    After as many ``restarts`` the next harm ends it.
+    """
+    start = 0
+    for left in range(restarts, -1, -1):
+        for item in _one_fork(work, start, limits):
+            start += 1
+            if isinstance(item, Harm):
+                yield Harm(item.reason, item.detail, item.final or not left)
+                if item.final:
+                    return
+                break
+            yield item
+        else:
+            return
+
+
+def _one_fork(work: Work, start: int, limits: ForkLimits) -> Iterator[Json | Harm]:
+    reader, writer = os.pipe()
+    gc.freeze()  # else a collection in the fork copies every page of what was imported
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _in_fork(work, start, limits, writer)
+    os.close(writer)
+    problem = ""
+    try:
+        while not problem:
+            item = json.loads(read_frame(reader, seconds=limits.wall_seconds))
+            if item is None:
+                return
+            if "harm" in item:
+                yield Harm(*item["harm"])
+                return
+            yield item
+    except FramingError as error:
+        problem = str(error)
+    finally:
+        os.close(reader)
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+    yield _what_happened(problem, status, limits)
+
+
+def _what_happened(problem: str, status: int, limits: ForkLimits) -> Harm:
+    if "no answer" in problem:
+        return Harm("timeout", problem)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+        return Harm("timeout", f"CPU limit of {limits.cpu_seconds} s")
+    return Harm("crash", f"{problem}, wait status {status}")
+
+
+def _refuse(*_arguments: object, **_options: object) -> NoReturn:
+    raise PermissionError("traced code starts no processes: nothing in it says when they end")
+
+
+def _in_fork(work: Work, start: int, limits: ForkLimits, writer: int) -> NoReturn:
+    """Make the items and write them out; end with None or with the harm that ended it."""
+    handle = fcntl.fcntl(writer, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    os.close(writer)
+    os.setpgid(0, 0)
+    pid, leave = os.getpid(), os._exit
+    _tame()
+    try:
+        _limit_cpu(limits)
+        for item in work(start):
+            if os.getpid() != pid:
+                leave(0)  # a child that the program made by other means
+            write_json(handle, item)
+            _limit_cpu(limits)
+        write_json(handle, None)
+    except MemoryError:
+        write_json(handle, {"harm": ["memory", "over the address space limit"]})
+    except NotTraceable as error:
+        write_json(handle, {"harm": ["not-traceable", str(error), True]})
+    except BaseException as error:  # noqa: BLE001  what the program raised late is its harm
+        text = f"{type(error).__name__}: {str(error)[:200]}"
+        write_json(handle, {"harm": ["error", text]})
+    finally:
+        leave(0)
+
+
+def _tame() -> None:
+    """Take from the program what makes it wait, or leaves something behind."""
+    time.sleep = lambda seconds: None  # who retries without a network need not wait between
+    subprocess.Popen.__init__ = _refuse  # type: ignore[method-assign]
+    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"):
+        setattr(os, name, _refuse)
+
+
+def _limit_cpu(limits: ForkLimits) -> None:
+    """Let this process use so many more seconds of CPU."""
+    seconds = math.ceil(time.process_time()) + limits.cpu_seconds
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    if hard != resource.RLIM_INFINITY:
+        seconds = min(seconds, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
