@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 export RAY_USAGE_STATS_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan test test-long test-gpu test-vllm check format ui bench vllm clean
+.PHONY: help run plan test test-long test-gpu test-vllm test-pythons check format ui bench vllm clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -35,6 +35,9 @@ test-gpu: $(VENV)/installed  ## the tests that need an NVIDIA GPU (docs/gpu.md)
 
 test-vllm: $(VLLM_VENV)/installed  ## the tests that need vLLM, in its environment
 	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/model/test_vllm.py $(ARGS)
+
+test-pythons:  ## the tracer on python3.12 and python3.13, from PATH or PYTHONS="python …"
+	$(PYTHON) -m tests.stages.trace.tracer.other_python $(ARGS)
 
 check: $(VENV)/installed  ## ruff, mypy and import-linter
 	$(BIN)/ruff check .

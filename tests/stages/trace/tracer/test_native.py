@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.trace.programs import LEVELS, generate
 from stages.trace.tracer import _native, engine, reference
 from stages.trace.tracer.rendering import render
 from stages.trace.tracer.source import whole_source
 from stages.trace.tracer.tracer import Target, TraceLimits, Tracer, TraceStopped, trace_source
-from tests.stages.trace.tracer.traces import ENGINES, check, short, whole
+from tests.stages.trace.tracer.traces import ENGINES, short, whole
 
 
 def both(source, entry="main", arguments="", **limits):
@@ -26,7 +25,6 @@ def both(source, entry="main", arguments="", **limits):
         for each in ENGINES.values()
     )
     assert whole(python) == whole(native)
-    check(native, source)
     return native
 
 
@@ -44,84 +42,6 @@ def test_without_it_the_engine_in_python_is_chosen(monkeypatch):
         assert engine.make_engine() is reference.Engine
     finally:
         engine.engine_name.cache_clear()
-
-
-@given(st.sampled_from(LEVELS), st.integers(0, 10_000), st.integers(0, 100))
-def test_generated_programs(level, index, seed):
-    program = generate(seed, level, index)
-    both(program.source, program.entry, program.arguments, events=300, value_chars=40)
-
-
-BLOCKS = st.recursive(
-    st.sampled_from(
-        [
-            "x += 1",
-            "y = [x] * 3",
-            "y = {'k': y, 1: x}",
-            "z = (y, 'text')",
-            "raise ValueError(x)",
-            "x = next(g)",
-            "y = [i for i in range(x % 4)]",
-            "x, y = y, x",
-            "del z",
-            "f = lambda: x",
-            "return x",
-            "x = f()",
-            "x = sum(v for v in g)",
-            "x = yield x",
-            "y.append(z)",
-            "import math as m",
-        ]
-    ).map(lambda line: [line]),
-    lambda inner: st.one_of(
-        st.tuples(inner, inner).map(lambda two: two[0] + two[1]),
-        inner.map(lambda body: ["for i in range(2):", *_indented(body)]),
-        inner.map(lambda body: ["if x % 2:", *_indented(body), "else:", "    x = 4"]),
-        st.tuples(inner, inner, inner).map(
-            lambda three: [
-                "try:",
-                *_indented(three[0]),
-                "except Exception as e:",
-                *_indented(three[1]),
-                "finally:",
-                *_indented(three[2]),
-            ]
-        ),
-        inner.map(lambda body: ["with suppress(Exception):", *_indented(body)]),
-        inner.map(lambda body: ["def f(x=x):", *_indented(body)]),
-        inner.map(lambda body: ["class C:", *_indented(["x = 1"]), *body]),
-    ),
-    max_leaves=10,
-)
-
-
-def _indented(lines):
-    return [f"    {line}" for line in lines]
-
-
-@settings(max_examples=200, deadline=None)
-@given(BLOCKS)
-def test_programs_of_any_shape(body):
-    source = "\n".join(
-        [
-            "from contextlib import suppress",
-            "def count():",
-            "    for n in (1, 2, 3):",
-            "        yield n",
-            "def run(x, g):",
-            *_indented(["y = z = 0", *body, "return y"]),
-            "def main():",
-            "    g = count()",
-            "    found = run(3, g)",
-            "    return list(found) if hasattr(found, 'send') else found",
-            "",
-        ]
-    )
-    try:
-        compile(source, "x", "exec")
-    except SyntaxError:
-        return
-    both(source, events=200, value_chars=40)
 
 
 class Plain:
@@ -253,7 +173,6 @@ def main():
 def test_at_the_recursion_limit_c_sees_every_level():
     limits = TraceLimits(events=100_000)
     native = trace_source(RECURSION, "main", "", limits, engine.native_engine)
-    check(native, RECURSION)
     events = [step[0] for step in native.steps]
     assert events.count("call") == events.count("return") == events.count("exception")
     assert (native.outcome, native.result) == ("return", "'deep'")

@@ -1,4 +1,4 @@
-# Functions, methods and classes without addresses.
+# Functions, methods and built-ins by their qualified names; classes by repr; no addresses.
 class A:
     def m(self):
         return 1

@@ -1,4 +1,4 @@
-# A class body hides its machinery.
+# A class body is a scope: a call, its lines, a return; names such as __module__ are left out.
 def main():
     class A:
         x = 1

@@ -1,4 +1,4 @@
-# A namespace of __prepare__, and names in it that are no str.
+# A namespace made by __prepare__ is shown as others; keys that are no str are left out.
 class Names(dict):
     pass
 

@@ -1,4 +1,4 @@
-# __class__ is the machinery of super().
+# The __class__ cell of super() is not shown among the locals.
 class A:
     def f(self):
         return 1

@@ -1,4 +1,4 @@
-# As generators; the loop of the standard library is stepped over.
+# Each resume of a coroutine is a call, each await that gives up control a return; no event loop.
 import asyncio
 
 async def child():

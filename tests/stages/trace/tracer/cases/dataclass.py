@@ -1,4 +1,4 @@
-# The repr of a dataclass.
+# A dataclass is shown by its repr; its generated __init__ is stepped over.
 from dataclasses import dataclass
 
 @dataclass

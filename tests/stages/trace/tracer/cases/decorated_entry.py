@@ -1,4 +1,4 @@
-# So is that of a decorated entry.
+# The call of a decorated entry is shown at its def; the wrapper around it came before, unseen.
 import functools
 
 def deco(f):

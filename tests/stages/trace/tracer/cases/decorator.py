@@ -1,4 +1,4 @@
-# The call is shown at the def line.
+# The call of a decorated function is shown at its def; decorators apply from below upwards.
 def deco(f):
     return f
 

@@ -1,4 +1,4 @@
-# An object whose __dict__ or attributes fail.
+# An object whose __dict__ fails is named; attribute names that are no str are shown as str.
 class P:
     @property
     def __dict__(self):

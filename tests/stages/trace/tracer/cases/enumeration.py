@@ -1,4 +1,4 @@
-# An enum's body and members.
+# An enum: its body shows the names that Enum puts there, its members are shown by their repr.
 import enum
 
 def main():

@@ -1,4 +1,4 @@
-# A loop without end is cut.
+# A loop without end is cut at the budget of events; there is no result.
 def main():
     n = 0
     while True:

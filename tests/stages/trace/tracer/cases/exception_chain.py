@@ -1,4 +1,4 @@
-# raise from, and what finally raises, replace one another.
+# raise from: the new exception takes the place of the old one, which its __cause__ keeps.
 def f():
     try:
         raise KeyError(1)

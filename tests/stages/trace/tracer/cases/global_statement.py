@@ -1,4 +1,4 @@
-# Globals are no locals.
+# Globals are not shown; a global statement is no step.
 count = 0
 
 def bump():

@@ -1,4 +1,4 @@
-# A repr that needs what is not there yet.
+# An object whose repr needs what is not there yet: named until it can say it.
 class V:
     def __init__(self):
         x = 1

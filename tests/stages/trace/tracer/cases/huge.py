@@ -1,4 +1,4 @@
-# Huge values are bounded.
+# Huge values cost no more than their budget; an int too long to print is its number of bits.
 def main():
     s = "x" * 10**6
     b = b"y" * 10**6

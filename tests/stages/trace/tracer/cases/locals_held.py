@@ -1,4 +1,4 @@
-# A program that holds locals() finds in it what it expects.
+# A program that keeps locals() finds in it what it would find without a tracer's copy.
 def main():
     a = [1]
     d = locals()

@@ -1,9 +1,10 @@
-# Containers are cut at the budget.
+# Containers are cut at the budget, and an item that is itself cut ends in dots of its own.
 def main():
     a = list(range(100))
-    d = {i: str(i) * 5 for i in range(50)}
+    d = dict.fromkeys(range(50), "12345")
     s = set(range(80))
     n = [["abc" * 10] * 5] * 5
     e = [[]] * 200
     t = ("long " * 30, 1, [2])
-    return n
+    k = {"key " * 30: 1}
+    return t

@@ -1,4 +1,4 @@
-# Newer statements.
+# match, :=, assert and import: names appear once they are bound, from the next line on.
 def main():
     point = (1, 2)
     match point:

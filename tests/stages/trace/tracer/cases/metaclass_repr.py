@@ -1,4 +1,4 @@
-# A class with a repr of its metaclass.
+# A class is shown by its metaclass's repr, its instances by the class's name.
 class M(type):
     def __repr__(cls):
         return "M-made"

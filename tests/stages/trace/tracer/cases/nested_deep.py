@@ -1,4 +1,4 @@
-# Six levels, then dots.
+# Values are shown six levels deep, then as dots.
 def main():
     a = 0
     for _ in range(9):

@@ -1,4 +1,4 @@
-# A cell variable shows in both frames.
+# A variable of an outer function is shown in both scopes, and changes in both.
 def main():
     n = 1
     def g():

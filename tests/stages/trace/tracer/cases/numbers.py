@@ -1,4 +1,4 @@
-# All kinds of numbers.
+# Numbers of all kinds, and the singletons, are shown by their repr.
 from decimal import Decimal
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-# One frame for each turn of a loop on one line.
+# A loop on one line: one line event for each turn.
 def main():
     for x in (1, 2): y = x
     return y

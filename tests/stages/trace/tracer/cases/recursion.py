@@ -1,4 +1,4 @@
-# Each level is a scope of its own.
+# Each level of a recursion is a scope of its own, all its arguments in full.
 def f(n):
     return n and f(n - 1)
 

@@ -1,4 +1,4 @@
-# Cycles end.
+# What contains itself ends in dots, as repr has it.
 def main():
     a = []
     a.append(a)

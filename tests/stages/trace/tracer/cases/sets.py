@@ -1,4 +1,4 @@
-# Sets keep their order.
+# Sets keep the order in which they are iterated; they are not sorted.
 def main():
     s = {3, 1, 2}
     f = frozenset(s)

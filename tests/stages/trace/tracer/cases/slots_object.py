@@ -1,4 +1,4 @@
-# An object without a __dict__.
+# An object without a __dict__ shows no attributes.
 class P:
     __slots__ = ("x",)
 

@@ -1,4 +1,4 @@
-# All kinds of parameters.
+# Parameters of all kinds, in the order of the code's variables: *rest and **more come last.
 def f(a, /, b, *rest, c=3, **more):
     return a
 

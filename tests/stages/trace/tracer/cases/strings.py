@@ -1,4 +1,4 @@
-# Quotes, escapes, control and wide characters, lone surrogates, special tokens.
+# Text is shown by its repr: quotes, escapes, wide characters, lone surrogates, special tokens.
 def main():
     a = "it's"
     b = 'say "it\'s"'

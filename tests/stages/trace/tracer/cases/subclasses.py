@@ -1,4 +1,4 @@
-# Subclasses of built-in types show their own repr.
+# Subclasses of built-in types are shown by their own repr, unless they are very long.
 import collections
 
 class S(str):

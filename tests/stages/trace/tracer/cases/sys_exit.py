@@ -1,4 +1,4 @@
-# An exception outcome.
+# sys.exit is an exception as any other: the finally runs, and the outcome is SystemExit.
 import sys
 
 def main():

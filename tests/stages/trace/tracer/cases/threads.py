@@ -1,12 +1,14 @@
-# Only the thread that called the entry; idents are left out.
+# Another thread's frames are absent, what it changed is seen; idents and addresses are left out.
 import threading
 
-def work(found):
+def work(found, go):
+    go.wait()
     found.append(1)
 
 def main():
     found = []
-    t = threading.Thread(target=work, args=(found,), name="w")
+    go = threading.Event()
+    t = threading.Thread(target=work, args=(found, go), name="w", daemon=True)
     t.start()
-    t.join()
+    go.set(), t.join()
     return found

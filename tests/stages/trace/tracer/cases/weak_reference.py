@@ -1,4 +1,4 @@
-# What only a weak reference knows is gone at once.
+# What only a weak reference knows is gone at once: the tracer keeps no object alive.
 import weakref
 
 class W:

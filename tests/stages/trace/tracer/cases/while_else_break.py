@@ -1,4 +1,4 @@
-# Loops that end early or not.
+# The else of a loop runs when it was not left by break.
 def main():
     n = 0
     while n < 2:
