@@ -187,7 +187,8 @@ def session_states(trace: Trace, session: Session) -> list[tuple[list[Piece], li
 
 
 def _state(frame: Frame, before: dict[str, str] | None) -> list[Piece]:
-    event, source = Special(f"{frame.event}_sep"), [Special("action_sep"), frame.source]
+    event = Special(f"{frame.event}_sep")
+    source: list[Piece] = [Special("action_sep"), frame.source]
     if frame.event == "line":
         shown = json_text(_news(dict(frame.locals or ()), before))
         return [event, shown, *source, Special("frame_sep")]

@@ -1,0 +1,149 @@
+"""What is told of a trace: every line that ran, every number right, long loops in short."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.trace.renderings.outline import Enter, Fold, Leave, Line, Skip, outline
+from stages.trace.renderings.tree import tree
+from tests.stages.trace.renderings.recorded import NAMES, case, made, programs
+
+
+def lines_told(entries):
+    return {entry.item.frame.line for entry in entries if isinstance(entry, Line)}
+
+
+def holds_together(trace):
+    """What is so of every outline."""
+    entries = outline(trace)
+    frames = set(map(id, trace.frames))
+    depth = []
+    for entry in entries:
+        if isinstance(entry, Enter):
+            assert entry.depth == len(depth)
+            depth.append(entry.called)
+        elif isinstance(entry, Leave):
+            assert depth.pop() == entry.called
+        elif isinstance(entry, Line):
+            assert id(entry.item.frame) in frames and entry.depth == len(depth) - 1
+            assert entry.item.after is None or id(entry.item.after) in frames
+        elif isinstance(entry, Fold):
+            assert id(entry.call.frame) in frames
+        else:
+            assert isinstance(entry, Skip) and entry.count > 0
+    assert depth == []
+    ran = {frame.line for frame in trace.frames if frame.event == "line"}
+    folded = 0
+    for entry in entries:
+        folded |= entry.call.lines if isinstance(entry, Fold) else 0
+    assert all(line in lines_told(entries) or folded >> line & 1 for line in ran)
+    root = tree(trace.frames)
+    assert root.frames == len(trace.frames)
+    return entries
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_case_is_told_whole(name):
+    holds_together(case(name))
+
+
+@settings(max_examples=80, deadline=None)
+@given(trace=programs())
+def test_every_program_is_told_whole(trace):
+    holds_together(trace)
+
+
+NESTED = """\
+def main():
+    n = 0
+    for i in range({a}):
+        for j in range({b}):
+            if i == {c} and j == {d}:
+                {word}
+            n = n + 1
+    while n > 0:
+        n = n - 1
+    return n
+"""
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    a=st.integers(0, 9),
+    b=st.integers(0, 9),
+    c=st.integers(0, 9),
+    d=st.integers(0, 9),
+    word=st.sampled_from(["pass", "break", "continue", "return 7", "n = 1 // 0"]),
+)
+def test_passes_have_their_numbers(a, b, c, d, word):
+    trace = made(NESTED.format(a=a, b=b, c=c, d=d, word=word))
+    entries = holds_together(trace)
+    for entry in entries:
+        if isinstance(entry, Line) and entry.iteration:
+            after = dict(entry.item.after.locals)
+            name = {3: "i", 4: "j"}.get(entry.item.frame.line)
+            assert name is None or after[name] == str(entry.iteration - 1)
+        if isinstance(entry, Line) and entry.passes is not None:
+            limits = {3: a, 4: b}
+            assert entry.passes == limits.get(entry.item.frame.line, entry.passes)
+        if isinstance(entry, Skip):
+            assert entry.what == "passes" and entry.first > 2
+
+
+def test_a_loop_of_ten_thousand_lines_is_a_few():
+    entries = holds_together(made("def main():\n    n = 0\n    while n < 900:\n        n += 1\n"))
+    assert len(entries) < 12
+    (skip,) = [entry for entry in entries if isinstance(entry, Skip)]
+    assert (skip.what, skip.first, skip.count) == ("passes", 3, 897)
+    assert skip.news == {"n": "899"}
+
+
+def test_a_pass_that_runs_another_line_is_told():
+    entries = holds_together(
+        made("def main():\n    for i in range(99):\n        if i == 50:\n            i = -1\n")
+    )
+    told = [e.iteration for e in entries if isinstance(e, Line) and e.iteration]
+    assert told == [1, 2, 51, 99]
+
+
+def test_a_recursion_is_told_down_to_its_end_and_then_in_results():
+    entries = holds_together(
+        made(
+            "def main():\n    return fib(15)\n\n\ndef fib(n):\n    if n < 2:\n        return n\n"
+            "    return fib(n - 1) + fib(n - 2)\n",
+            events=100_000,
+        )
+    )
+    assert 7 in lines_told(entries) or any(isinstance(e, Fold) for e in entries)
+    assert len(entries) < 120
+
+
+def test_endless_loops_count_their_passes():
+    entries = holds_together(
+        made(
+            "def main():\n    n = 0\n    while True:\n        n += 1\n        if n == 5:\n"
+            "            return n\n"
+        )
+    )
+    assert [e.iteration for e in entries if isinstance(e, Line) and e.iteration] == [1, 2, 5]
+
+
+def test_conditions_say_what_became_of_them():
+    entries = holds_together(
+        made(
+            "def main():\n    x = 3\n    if x > 5:\n        x = 0\n    elif x > 2:\n        x = 1\n"
+            "    try:\n        x[0]\n    except ValueError:\n        x = 2\n"
+            "    except TypeError:\n        x = 4\n    if [][0]:\n        x = 9\n"
+        )
+    )
+    told = {e.item.frame.line: e.holds for e in entries if isinstance(e, Line)}
+    assert (told[3], told[5], told[9], told[11]) == (False, True, False, True)
+    assert told[13] is None  # it raised before it was known
+
+
+def test_a_source_that_is_no_python_is_told_all_the_same():
+    from dataclasses import replace
+
+    trace = made("def main():\n    for i in range(3):\n        pass\n    return 3\n")
+    entries = holds_together(replace(trace, context="<no Python>"))
+    assert not any(isinstance(e, Line) and (e.iteration or e.holds) for e in entries)
