@@ -6,36 +6,27 @@
     3  and ``for`` loops
     4  and a helper function
 
-Everything is a pure function of (seed, level, index). Values are kept small when the trace is
-looked at (`within_bounds`), for what a tiny model can learn are the rules, not big numbers.
+Everything is a pure function of (seed, level, index). Programs whose values leave `BOUNDS` are left
+out when their trace is looked at.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+
+from stages.trace.programs.bounds import Bounds
+from stages.trace.programs.program import Program
 
 LEVELS = range(5)
 _INT_NAMES = "abcdeijkmnpqvxyz"
 _STR_NAMES = "stuw"
 _LIST_NAMES = ("xs", "ys", "zs")
 _LETTERS = "abcdefgh"
-_MAX_INT, _MAX_STR, _MAX_LIST = 100, 8, 6
 
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A program: its source, the function to call and the source of the argument list."""
-
-    name: str
-    source: str
-    entry: str
-    arguments: str
+BOUNDS = Bounds(integer=100, text=8, items=6)
+"""What a tiny model can learn are the rules, not big numbers."""
 
 
 @dataclass(slots=True)
@@ -223,61 +214,3 @@ def _loop(writer: _Writer, indent: int) -> None:
     kind.remove(name)
     if writer.last == name:
         writer.last = rng.choice([*writer.ints, *writer.strs, *writer.lists])
-
-
-def within_bounds(frames: Iterable[Mapping[str, Any]]) -> bool:
-    """Say whether every value in a trace is small: |int| < 100, str <= 8, list <= 6."""
-    return all(
-        _small(text)
-        for frame in frames
-        for text in (
-            [each["value"] for each in frame["locals"]]
-            if frame["locals"] is not None
-            else [frame["value"]]
-        )
-    )
-
-
-@lru_cache(maxsize=100_000)
-def _small(text: str) -> bool:
-    try:
-        return _small_value(ast.literal_eval(text))
-    except (ValueError, SyntaxError):
-        return False
-
-
-def _small_value(value: Any) -> bool:
-    if isinstance(value, int):
-        return abs(value) < _MAX_INT
-    if isinstance(value, str):
-        return len(value) <= _MAX_STR
-    if isinstance(value, list):
-        return len(value) <= _MAX_LIST and all(map(_small_value, value))
-    return value is None
-
-
-def shape(source: str) -> str:
-    """Return a digest of a program that renaming its variables and functions does not change."""
-    tree = ast.parse(source)
-    names: dict[str, str] = {}
-    defined = {name for node in ast.walk(tree) for name in _defines(node)}
-
-    def renamed(name: str) -> str:
-        return names.setdefault(name, f"v{len(names)}") if name in defined else name
-
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            node.id = renamed(node.id)
-        elif isinstance(node, ast.arg):
-            node.arg = renamed(node.arg)
-        elif isinstance(node, ast.FunctionDef):
-            node.name = renamed(node.name)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _defines(node: ast.AST) -> tuple[str, ...]:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        return (node.id,)
-    if isinstance(node, ast.arg):
-        return (node.arg,)
-    return (node.name,) if isinstance(node, ast.FunctionDef) else ()
