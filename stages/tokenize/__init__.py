@@ -1,4 +1,4 @@
-"""Tokenize: turn the rows of one table into a token file, by one of five renderings.
+"""Tokenize: turn the rows of one table into a token file, by one of seven renderings.
 
 ::
 
@@ -6,6 +6,8 @@
     code           corpus         a source file
     asserts        traces         a function, then `assert f(arguments) == result`
     traces         traces         a context, then frames in CWM's grammar; long ones in episodes
+    prose          traces         a function and a question, then what happens in words, the result
+    debugger       traces         a context, then a session with a debugger: states and actions
     trajectories   trajectories   an agent's chat with its environment
     chats          tasks          a task's prompt and the answer to give
 
@@ -27,12 +29,14 @@ STAGE = Stage(
     inputs={"source": (CORPUS, TRACES, TRAJECTORIES, TASKS), "tokenizer": (TOKENIZER,)},
     modules=(
         "model.chat",
+        "model.comparison",
         "model.frames",
         "model.tokens",
         "model.trace",
         "stages.tables",
         "stages.tasks.task",
         "stages.tokenizer.sample",
+        "stages.trace.renderings",
         "stages.training.token_file",
     ),
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Rendering = Literal["code", "asserts", "traces", "trajectories", "chats"]
-RENDERINGS: tuple[Rendering, ...] = ("code", "asserts", "traces", "trajectories", "chats")
+Rendering = Literal["code", "asserts", "traces", "prose", "debugger", "trajectories", "chats"]
+RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,11 +18,12 @@ class TokenizeSettings:
     # only rows of these groups: sources ("function", "program", "stdlib", …), mutation families or
     # kinds of task, by rendering; () takes all. Groups apart can be mixed by weight in training
     groups: tuple[str, ...] = ()
-    # tokens of the training context: longer traces are cut into episodes, longer asserts and chats
-    # dropped; code and trajectories stay whole, the packing of training cuts them
+    # tokens of the training context: longer traces are cut into episodes, longer debugger sessions
+    # cut, longer asserts, prose and chats dropped; code and trajectories stay whole, the packing of
+    # training cuts them
     max_tokens: int = 256
-    # loss weight of what is given rather than predicted: a trace's context and first frame, the
-    # source above an assert (tiny scale: 0.1 learns better than 0 and 1)
+    # loss weight of what is given rather than predicted: a trace's context and first frame, a
+    # debugger's actions, the source above an assert (tiny scale: 0.1 learns better than 0 and 1)
     context_loss_weight: float = 0.1
     # share of environment turns whose loss is masked (CWM: 0.5, they are of low diversity)
     observation_mask: float = 0.5
@@ -34,9 +35,11 @@ class TokenizeSettings:
     max_episodes: int = 4
     # shorter episodes teach little
     min_frames: int = 3
+    # share of debugger sessions that walk back from the end (the neural debugger does both)
+    inverse_sessions: float = 0.25
     # rows of the held-out split that are tokenised for the validation loss
     heldout_rows: int = 200
-    # chooses held-out rows and masked observations
+    # chooses held-out rows, masked observations, a debugger's actions and the wording of prose
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -45,7 +48,12 @@ class TokenizeSettings:
         for name, low in (("max_tokens", 16), ("max_episodes", 1), ("min_frames", 1)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected {low} or more")
-        for name in ("context_loss_weight", "observation_mask", "context_share"):
+        for name in (
+            "context_loss_weight",
+            "observation_mask",
+            "context_share",
+            "inverse_sessions",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 to 1")
         for name in ("heldout_rows", "observation_tokens"):

@@ -70,6 +70,20 @@ SOURCES: dict[Rendering, Source] = {
         group="source",
         columns=("key", "source", "origin", "context", "frames"),
     ),
+    "prose": Source(
+        kind="traces",
+        renderer="stages.tokenize.prose:render_prose",
+        key="key",
+        group="source",
+        columns=("key", "source", "origin", "frames", *ASSERT_COLUMNS),
+    ),
+    "debugger": Source(
+        kind="traces",
+        renderer="stages.tokenize.debugger:render_debugger",
+        key="key",
+        group="source",
+        columns=("key", "source", "origin", "context", "frames"),
+    ),
     "trajectories": Source(
         kind="trajectories",
         renderer="stages.tokenize.trajectories:render_trajectories",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.syntax import Syntax
@@ -11,7 +12,9 @@ from rich.text import Text
 
 from model.comparison import changes
 from model.frames import Frame
-from stages.trace.own_code import OwnTrace
+
+if TYPE_CHECKING:
+    from stages.trace.own_code import OwnTrace
 
 _COLOURS = {"call": "cyan", "line": "dim", "return": "green", "exception": "bold red"}
 _BUDGETS = {

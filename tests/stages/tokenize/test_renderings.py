@@ -3,13 +3,20 @@
 import pytest
 
 from model.frames import Trace
+from model.tokens import ALIASES, DEBUGGER, SPECIALS, Special
 from model.trace import MARK, encode, parse
 from stages.tokenize.asserts import prompt_pieces, render_asserts
 from stages.tokenize.code import render_code
+from stages.tokenize.debugger import render_debugger
+from stages.tokenize.prose import render_prose
 from stages.tokenize.settings import TokenizeSettings
 from stages.tokenize.traces import render_traces
 from stages.tokenize.trajectories import render_trajectories
+from stages.trace.renderings.debugger_check import check_session
+from stages.trace.renderings.prose import check
 from tests.stages.rows import document_row, program_row
+
+ALIAS = {name: alias for alias, name in ALIASES.items()}
 
 
 def only(renderer, row, tokenizer, **settings):
@@ -98,6 +105,79 @@ def test_dropped_traces_say_why(tokenizer):
     assert only(render_traces, wide, tokenizer).dropped == "frame-too-long"
     partly = only(render_traces, program_row(1, 90), tokenizer, max_episodes=1)
     assert partly.dropped == "cut" and len(partly.documents) == 1
+
+
+def test_prose_answers_the_question_that_it_follows(tokenizer):
+    row = program_row(result="6")
+    rendered = only(render_prose, row, tokenizer, max_tokens=2000)
+    (document,) = rendered.documents
+    text = tokenizer.decode(document.ids)
+    source = row["context"].replace(MARK, "")
+    head, answer = text.split("assert main() == ??\n")
+    assert head == "<|begin_of_text|>" + source
+    assert answer.startswith("[EXPLANATION]\n")
+    assert answer.endswith("[/EXPLANATION]\n[OUTPUT]6[/OUTPUT]\n<|end_of_text|>")
+    assert seen(document, tokenizer, 255) == answer
+    assert check(answer.removesuffix("<|end_of_text|>"), Trace.from_row(row))
+    other = only(render_prose, row, tokenizer, max_tokens=2000, seed=1)
+    assert other.documents[0].ids != document.ids
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"outcome": "exception"}, "no-result"),
+        ({"literal": False}, "arguments-not-literal"),
+        ({"context": "x = 1\n" * 400}, "too-long"),
+    ],
+)
+def test_what_cannot_be_told_is_dropped_with_its_reason(tokenizer, changes, reason):
+    rendered = only(render_prose, program_row(**changes), tokenizer, max_tokens=900)
+    assert rendered.documents == () and rendered.dropped == reason
+
+
+def test_prose_whose_output_was_shortened_is_dropped(tokenizer):
+    row = program_row(result="[1, ...]")
+    row["frames"][-1]["value"] = "[1, ...]"
+    assert only(render_prose, row, tokenizer, max_tokens=2000).dropped == "unchecked"
+
+
+def test_a_session_with_the_debugger_is_checked_state_by_state(tokenizer):
+    row = program_row()
+    known = (*SPECIALS, *DEBUGGER)
+    names = {tokenizer.special(name): ALIAS.get(name, name) for name in known}
+    for seed in range(30):
+        rendered = only(render_debugger, row, tokenizer, max_tokens=2000, seed=seed)
+        (document,) = rendered.documents
+        assert rendered.dropped == ""
+        pieces, text = [], []
+        for token in document.ids:
+            if token in names:
+                pieces += [tokenizer.decode(text)] * bool(text) + [Special(names[token])]
+                text = []
+            else:
+                text.append(token)
+        pieces = [
+            Special(ALIAS.get(p.name, p.name)) if isinstance(p, Special) else p for p in pieces
+        ]
+        check_session(pieces, Trace.from_row(row))
+        actions = {w for i, w in zip(document.ids, document.loss, strict=True)
+                   if names.get(i, "").startswith(("step_", "back_", "continue"))}  # fmt: skip
+        assert actions == {26} and document.loss[-1] == 255
+
+
+def test_a_session_that_does_not_fit_is_cut(tokenizer):
+    row = program_row(1, 60)
+    found = [only(render_debugger, row, tokenizer, max_tokens=300, seed=s) for s in range(20)]
+    assert "cut" in {rendered.dropped for rendered in found}
+    for rendered in found:
+        for document in rendered.documents:
+            assert len(document.ids) <= 300
+            assert document.ids[-1] == tokenizer.special("eos")
+            assert (document.loss[-1] == 0) == (rendered.dropped == "cut")
+    long = program_row(1, 60, context="x = 1\n" * 100)
+    found = [only(render_debugger, long, tokenizer, max_tokens=300, seed=s) for s in range(20)]
+    assert "context-too-long" in {rendered.dropped for rendered in found}
 
 
 def trajectory_row(turns):

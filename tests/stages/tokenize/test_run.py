@@ -76,7 +76,13 @@ def test_a_rendering_refuses_another_kind_of_source(step, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"rendering": "prose"}, {"max_tokens": 3}, {"observation_mask": 1.5}, {"heldout_rows": -1}],
+    [
+        {"rendering": "verse"},
+        {"inverse_sessions": 2},
+        {"max_tokens": 3},
+        {"observation_mask": 1.5},
+        {"heldout_rows": -1},
+    ],
 )
 def test_settings_out_of_range_name_the_field(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
