@@ -34,7 +34,7 @@ def _write(rng: random.Random, difficulty: float) -> tuple[str, str]:
     for place, name in enumerate(functions):
         given = rng.choice(("a", str(rng.randint(1, 9))))
         lines.append(f"    {name} = {makers[place % len(makers)]}({given})")
-    shown = []
+    shown: list[str] = []
     for call in range(count):
         name = rng.choice(functions)
         given = rng.choice([str(rng.randint(0, 9)), *shown[-2:]])

@@ -50,7 +50,8 @@ def _nested(
     trial: Trial, result: str, name: str, depth: int, helpers: list[str], in_steps: bool
 ) -> None:
     """Write ``result``: ``depth`` operations on the string ``name``, in one go or in steps."""
-    rng, inner, kind = trial.rng, name, str
+    rng, inner = trial.rng, name
+    kind: type = str
     lines = []
     for level in range(depth):
         last = level == depth - 1
