@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, TypeVar
 
+_Part = TypeVar("_Part")
 Locals = tuple[str, ...]
 Step = tuple[str, int, Locals | None, str | None, bool, int]
 """A frame as a tracer keeps it: event, line in the context, locals as (name, text, name, text, …),
@@ -49,6 +50,9 @@ class Recording:
     result: str = ""
     calls: int = 0
     """Calls of Python functions while it was open: two executions that agree agree in this too."""
+    tampered: bool = False
+    """Whether the program called, or put something in the place of, what is locked while it runs
+    (`stages.trace.tracer.locks`)."""
 
     @property
     def lines(self) -> int:
@@ -61,15 +65,82 @@ class Recording:
         return frame_rows(self.text, self.steps)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the value as JSON, for the way out of the sandbox."""
+        """Return the value as JSON, for the way out of the sandbox: what repeats is there once.
+
+        ``trace`` has the ``strings``; ``locals``, each a list of places of names and texts in turn;
+        and the ``steps``, whose locals and value are places too. Equal recordings are equal JSON.
+        """
+        strings, shown = _Places[str](), _Places[Locals]()
+        steps = [
+            [
+                event,
+                line,
+                None if names is None else shown.of(names),
+                None if value is None else strings.of(value),
+                unwinding,
+                depth,
+            ]
+            for event, line, names, value, unwinding, depth in self.steps
+        ]
+        texts = [[strings.of(each) for each in names] for names in shown]
         return {
             "name": self.name,
             "arguments": self.arguments,
-            "frames": self.frames,
             "outcome": self.outcome,
             "result": self.result,
             "calls": self.calls,
+            "tampered": self.tampered,
+            "trace": {"strings": list(strings), "locals": texts, "steps": steps},
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], text: Sequence[str]) -> Self:
+        """Undo `to_json`; ``text`` is the lines of the context, which do not travel.
+
+        What comes out of a sandbox may be forged: raises ValueError when it is no recording.
+        """
+        try:
+            steps = list(_steps(value["trace"], len(text)))
+            head = {name: value[name] for name in ("name", "arguments", "outcome", "result")}
+            if not all(isinstance(each or "", str) for each in head.values()):
+                raise ValueError("a text is none")
+            return cls(
+                **head, text=text, steps=steps, calls=value["calls"], tampered=value["tampered"]
+            )
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise ValueError(f"no recording: {type(error).__name__}: {error}") from error
+
+
+class _Places(dict[_Part, int]):
+    """Different things in the order in which they were met."""
+
+    def of(self, part: _Part) -> int:
+        """Return the place of a thing."""
+        return self.setdefault(part, len(self))
+
+
+_EVENTS = frozenset({"call", "line", "return", "exception"})
+
+
+def _steps(trace: Mapping[str, Any], lines: int) -> Iterator[Step]:
+    """Yield the steps of a compact trace; those of one place share their locals again."""
+    strings = trace["strings"]
+    if not all(type(each) is str for each in strings):
+        raise ValueError("a string is none")
+    texts = [tuple(strings[place] for place in each) for each in trace["locals"]]
+    for event, line, shown, value, unwinding, depth in trace["steps"]:
+        if event not in _EVENTS or type(line) is not int or not 1 <= line <= lines:
+            raise ValueError(f"a step {event!r} at line {line!r} of {lines}")
+        if (shown is None) == (value is None) or type(depth) is not int or depth < 0:
+            raise ValueError("a step with locals and a value, or neither")
+        yield (
+            event,
+            line,
+            None if shown is None else texts[shown],
+            None if value is None else strings[value],
+            bool(unwinding),
+            depth,
+        )
 
 
 def frame_rows(text: Sequence[str], steps: Sequence[Step]) -> list[dict[str, Any]]:
