@@ -53,18 +53,22 @@ def file_lines(source: str) -> list[str]:
     return [*ended, lines[-1] + "\n"] if lines[-1] else ended
 
 
+MODULE = "<module>"
+"""The entry of a program that is run from its top."""
+
+
 def whole_source(source: str, entry: str) -> ShownSource:
-    """Show a whole program whose entry is the module-level function ``entry``.
+    """Show a whole program whose entry is the module-level function ``entry``, or `MODULE`.
 
     Raises `LookupError` when there is no such function.
     """
-    lines = file_lines(source)
-    for node in ast.parse(source).body:
-        if isinstance(node, Function) and node.name == entry:
-            numbers = {number: number for number in range(1, len(lines) + 1)}
-            definitions = _definitions(ast.parse(source))
-            return ShownSource(tuple(lines), numbers, definitions, node.lineno)
-    raise LookupError(f"the program defines no function {entry!r}")
+    tree, lines = ast.parse(source), file_lines(source)
+    starts = [node.lineno for node in tree.body if isinstance(node, Function) and node.name == entry]
+    starts += [1] if entry == MODULE else []
+    if not starts:
+        raise LookupError(f"the program defines no function {entry!r}")
+    numbers = {number: number for number in range(1, len(lines) + 1)}
+    return ShownSource(tuple(lines), numbers, _definitions(tree), starts[0])
 
 
 def function_source(lines: Sequence[str], node: Function) -> ShownSource:
