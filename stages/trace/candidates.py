@@ -82,7 +82,7 @@ def candidates_of(
         if node.name.startswith("_"):
             continue
         shown, kind = function_source(lines, node), _kind(node)
-        reason, detail = _unfit(kind, shown, settings)
+        reason, detail = _unfit(node, kind, shown, settings)
         name, origin = f"{module}:{node.name}", document["origin"]
         if reason:
             yield Skipped(name, origin, document["path"], reason, detail)
@@ -100,9 +100,13 @@ def candidates_of(
         )
 
 
-def _unfit(kind: str, shown: ShownSource, settings: TraceSettings) -> tuple[str, str]:
+def _unfit(
+    node: Function, kind: str, shown: ShownSource, settings: TraceSettings
+) -> tuple[str, str]:
     if kind == "async-generator":
         return kind, "no driver is written for these"
+    if settings.min_lines > 1 and kind == "function" and _is_one_line(node):
+        return "one-line", "its traces have one line event"
     if shown.text[shown.entry_line - 1].rstrip("\n").endswith("\\"):
         return "unmarkable", "the def line goes on after a backslash: no comment can follow"
     size = sum(map(len, shown.text))
@@ -118,6 +122,19 @@ def _kind(node: Function) -> str:
     if yields and any(ast.unparse(each) in _CONTEXT_MANAGERS for each in node.decorator_list):
         return "context"
     return "generator" if yields else "function"
+
+
+_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def _is_one_line(node: Function) -> bool:
+    """Say whether the body is one line, which neither recurses nor has a scope of its own in it."""
+    body = node.body[ast.get_docstring(node) is not None :]
+    if len(body) > 1 or any(each.lineno != each.end_lineno for each in body):
+        return False
+    inner = [child for each in body for child in ast.walk(each)]
+    names = {each.id for each in inner if isinstance(each, ast.Name)}
+    return node.name not in names and not any(isinstance(each, _SCOPES) for each in inner)
 
 
 def _yields(node: ast.AST) -> bool:

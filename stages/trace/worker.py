@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from stages.trace.inputs.calls import Json, Subject
+from stages.trace.inputs.calls import Json, NotTraceable, Subject
 from stages.trace.inputs.forks import ForkLimits, Harm, Work, in_forks
 from stages.trace.inputs.mains import has_main, run_main
 from stages.trace.inputs.methods import METHODS, Counts, Methods, seed_of
@@ -180,14 +180,18 @@ def _trace_function(
     function: _Function, subject: Subject, observed: Sequence[Json], payload: Mapping[str, Any]
 ) -> None:
     """Trace one function by every method of its own."""
-    methods = Methods(
-        subject,
-        function.inputs,
-        observed,
-        Counts(payload["mutations"], payload["fuzz_tries"]),
-        seed_of(payload["seed"], function.module, function.name),
-        payload["methods"],
-    )
+    try:
+        methods = Methods(
+            subject,
+            function.inputs,
+            observed,
+            Counts(payload["mutations"], payload["fuzz_tries"]),
+            seed_of(payload["seed"], function.module, function.name),
+            payload["methods"],
+        )
+    except NotTraceable as error:
+        function.dropped.append(("not-traceable", str(error)))
+        return
     if subject.kind == "function":
         for each in observed:
             function.recordings[each["method"]].append(each)

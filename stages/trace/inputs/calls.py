@@ -35,7 +35,8 @@ def plain_function(module: types.ModuleType, name: str) -> types.FunctionType:
     found = inspect.unwrap(getattr(module, name, None))  # type: ignore[arg-type]
     if not isinstance(found, types.FunctionType):
         raise NotTraceable(f"{name} is a {type(found).__name__}")
-    if found.__code__.co_filename != module.__file__:
+    frozen = f"<frozen {module.__name__}>"  # compiled into the interpreter, from the same file
+    if found.__code__.co_filename not in (module.__file__, frozen):
         raise NotTraceable(f"{name} is defined in another file")
     return found
 
@@ -55,15 +56,15 @@ class Subject:
     @property
     def function(self) -> types.FunctionType:
         """The function with its decorators taken off; raises `NotTraceable`."""
-        return plain_function(self.module, self.name)
+        found = plain_function(self.module, self.name)
+        if found.__code__.co_firstlineno not in self.shown.numbers:
+            raise NotTraceable(f"{self.name} is another definition of that name")
+        return found
 
     @property
     def target(self) -> Target:
         """The function as the tracer takes it; raises `NotTraceable`."""
-        function = self.function
-        if function.__code__.co_firstlineno not in self.shown.numbers:
-            raise NotTraceable(f"{self.name} is another definition of that name")
-        return Target(self.name, function, self.shown)
+        return Target(self.name, self.function, self.shown)
 
 
 class Budget:
@@ -111,7 +112,8 @@ def call(subject: Subject, arguments: str, names: Mapping[str, Any] | None = Non
     made = getattr(subject.module, subject.name)
     positional, keywords = _evaluated(arguments, names or {})
     if driver:
-        made = load_driver(driver, subject.module, subject.name, subject.last_line)
+        file = subject.function.__code__.co_filename
+        made = load_driver(driver, subject.module, subject.name, file, subject.last_line)
         shown = with_driver(subject.shown, driver, subject.last_line)
         target, positional, keywords = Target(ENTRY, made, shown), (), {}
     tracer = Tracer({target.function.__code__: target}, subject.limits, Budget(1))

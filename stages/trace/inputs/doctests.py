@@ -12,7 +12,7 @@ from stages.trace.tracer.tracer import Recording, Tracer, TraceStopped
 
 
 def examples(subject: Subject) -> list[doctest.Example]:
-    """Return the examples of the subject's docstring."""
+    """Return the examples of the subject's docstring; raises `NotTraceable`."""
     text = inspect.getdoc(subject.function) or ""
     try:
         found = doctest.DocTestParser().get_examples(text, subject.name)

@@ -43,14 +43,12 @@ def with_driver(shown: ShownSource, driver: str, last_line: int = 0) -> ShownSou
 
 
 def load_driver(
-    driver: str, module: types.ModuleType, name: str, last_line: int
+    driver: str, module: types.ModuleType, name: str, file: str, last_line: int
 ) -> Callable[[], Any]:
-    """Return the ``main`` of ``driver`` as if it stood after ``last_line`` of the module's file.
+    """Return the ``main`` of ``driver`` as if it stood after ``last_line`` of ``file``.
 
-    Its names are the module's, so that it calls what the module calls by that name.
+    What it calls is what the module has under the function's ``name``.
     """
-    file = module.__file__
-    assert file is not None
     code = compile("\n" * last_line + driver, file, "exec", dont_inherit=True)
     names = {name: getattr(module, name), "asyncio": asyncio, "__name__": module.__name__}
     exec(code, names)

@@ -30,7 +30,7 @@ from stages.trace.inputs.fuzz_values import (
 
 _NAME, _WORDS, _USE, _SAID, _CONSTANT = 20, 40, 30, 50, 60
 _OWN_CONSTANTS = 6
-_SECOND_CHOICE, _GIVE_OPTIONAL = 0.25, 0.3
+_SECOND_CHOICE, _GIVE_OPTIONAL, _SURPRISE = 0.25, 0.3, 0.3
 
 
 @dataclass(slots=True)
@@ -105,27 +105,27 @@ class Fuzzer:
         return ", ".join(parts)
 
     def tell(self, error: BaseException | None) -> None:
-        """Learn from how the last proposal ended: an ill-typed one rules kinds out."""
-        if not isinstance(error, TypeError | AttributeError):
+        """Learn from how the last proposal ended: an ill-typed one rules a kind out."""
+        given = [each for each in self._parameters if each.kind]
+        if not isinstance(error, TypeError | AttributeError) or not given:
             return
         text = str(error)
-        quoted = set(re.findall(r"'(\w+)'", text)) | set(re.findall(r"\b(\w+) object", text))
-        given = [each for each in self._parameters if each.kind]
-        blamed = [each for each in given if quoted & self._types(each.kind)] or given
+        named = set(re.findall(r"""['"](\w+)['"]|\b(\w+) object""", text))
+        types = {each for pair in named for each in pair if each}
+        blamed = [each for each in given if types & self._types(each.kind)] or given
+        if self._rng.random() < _SURPRISE:
+            guilty = self._rng.choice(blamed)
+        else:  # the one of which the least was known
+            guilty = min(blamed, key=lambda each: each.scores[each.kind])
+        guilty.ruled_out.add(guilty.kind)
+        wanted = set(re.findall(r"[a-z]+", text.rpartition(", not ")[0].lower()))
+        wanted |= types - self._types(guilty.kind)
+        for word in wanted & WORD_HINTS.keys():
+            guilty.scores[WORD_HINTS[word]] += _SAID
         attribute = re.search(r"has no attribute '(\w+)'", text)
-        words = set(re.findall(r"[a-z]+", text.rpartition(", not ")[0].lower()))
-        for each in (
-            blamed
-            if len(blamed) < len(given) or len(given) == 1
-            else [*self._rng.sample(blamed, min(1, len(blamed)))]
-        ):
-            each.ruled_out.add(each.kind)
-            for word in words & WORD_HINTS.keys():
-                each.scores[WORD_HINTS[word]] += _SAID
-            if attribute:
-                for kind, sample in self._samples().items():
-                    if hasattr(sample, attribute[1]):
-                        each.scores[kind] += _SAID
+        for kind, sample in self._samples().items() if attribute else ():
+            if hasattr(sample, attribute[1] if attribute else ""):
+                guilty.scores[kind] += _SAID
 
     def _types(self, kind: str) -> set[str]:
         sample = self._samples().get(kind)

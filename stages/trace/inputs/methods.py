@@ -29,7 +29,8 @@ class Methods:
 
     ``given`` are (method, argument source) found elsewhere, ``observed`` recordings of its calls
     by other code. Items are as `in_forks` wants them: {"method", "recordings", "tried", "cpu",
-    "literal": the argument sources recorded, "valid": some trace is worth keeping}.
+    "literal": the argument sources recorded, "valid": some trace is worth keeping}. Raises
+    `NotTraceable`.
     """
 
     def __init__(
@@ -56,10 +57,13 @@ class Methods:
         for method, source in pairs:
             if source is not None:
                 self._given.setdefault(method, []).append(source)
+        self._examples = examples(subject)
         self.steps = [each for each in METHODS if each in wanted and self._has_step(each)]
 
     def _has_step(self, method: str) -> bool:
-        return method in ("doctest", "mutation", "fuzz") or bool(self._given.get(method))
+        if method == "doctest":
+            return bool(self._examples)
+        return method in ("mutation", "fuzz") or bool(self._given.get(method))
 
     def take(self, literal: Sequence[str], valid: bool) -> None:
         """Note what an item recorded."""
@@ -91,9 +95,7 @@ class Methods:
             begun = now
 
     def _doctest(self) -> tuple[list[Json], int]:
-        found = examples(self._subject)
-        if not found:
-            return [], 0
+        found = self._examples
         made = trace_examples(self._subject, found)
         if self._subject.kind == "function":
             return [{**to_json(each), "inputs": each.arguments} for each in made], len(found)

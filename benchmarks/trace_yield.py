@@ -1,0 +1,301 @@
+"""What each way to get inputs yields: on functions of the standard library and of packages.
+
+    python -m benchmarks.trace_yield [PACKAGE ...] [--functions N] [--library N] [--methods a,b]
+
+For every source of inputs by itself, then for all of them in the stage's order: the share of
+functions with a valid trace (a call was seen, two line events or more, no guess that ended in a
+TypeError or AttributeError), with one whose arguments are literals, how many traces, how long, how
+they end, and traces per CPU second of the method with its forks (imports apart). The anchors beside
+them are figures of throw-away prototypes on 722 functions; "of n" says how many functions a share
+is of. Functions whose body is a single statement can have no two lines; they count nevertheless.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cluster.sandbox import Limits, Sandbox
+from stages.trace.candidates import Candidate, candidates_of, choose
+from stages.trace.inputs.drivers import with_driver
+from stages.trace.inputs.harvest import harvest
+from stages.trace.inputs.methods import METHODS
+from stages.trace.settings import TraceSettings
+from stages.trace.tracer.recording import Recording
+
+PACKAGES = ["more_itertools", "toolz", "boltons", "networkx", "sympy", "sortedcontainers"]
+PACKAGES += ["packaging", "markupsafe", "werkzeug", "jinja2", "pygments", "dateutil", "mpmath"]
+EXCLUDED = {"test", "tests", "testing", "site-packages", "idlelib", "lib2to3", "turtledemo"}
+SUBSET = {"sympy": ("ntheory", "combinatorics", "utilities", "polys", "sets", "functions")}
+BATCH = 120
+LIMITS = {"events": 400, "bytes": 40_000, "value_chars": 80, "calls": 20_000}
+WORTH = ("return", "exception", "event-budget", "byte-budget")
+RUNS: dict[str, tuple[str, ...]] = {
+    "doctest": ("doctest",),
+    "unittest": ("unittest",),
+    "main": ("main",),
+    "harvest": ("harvest",),
+    "mutation": ("doctest", "mutation"),
+    "fuzz": ("fuzz",),
+    "union": tuple(each for each in METHODS if each != "llm"),
+}
+"""What runs for a line of the table; a mutation starts from what the doctests call."""
+
+ANCHORS = {
+    ("doctest", "library"): "10 %  497/s",
+    ("doctest", "packages"): "81 %  324/s",
+    ("unittest", "library"): "88 % of tested  52/s",
+    ("unittest", "packages"): "36 %  79/s",
+    ("mutation", "packages"): "43 %  251/s",
+    ("fuzz", "library"): "77 %  333/s",
+    ("fuzz", "packages"): "66 %  284/s",
+    ("union", "packages"): "85 %",
+}
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Yield:
+    """What a source came to on one set of functions."""
+
+    functions: int = 0
+    valid: int = 0
+    literal: int = 0
+    tested: int = 0
+    """Functions for which the source had anything to try."""
+    lines: list[int] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    cpu: float = 0.0
+    dropped: Counter[str] = field(default_factory=Counter)
+    without: list[str] = field(default_factory=list)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("packages", nargs="*", default=PACKAGES)
+    parser.add_argument("--functions", type=int, default=320, help="of each package, at most")
+    parser.add_argument("--library", type=int, default=900, help="of the standard library")
+    parser.add_argument("--methods", default=",".join(RUNS))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    documents = list(_library())
+    for name in options.packages:
+        documents += _package(name)
+    inputs = harvest(documents)
+    chosen = {
+        name: _chosen(
+            [each for each in documents if (each["origin"] == "cpython") == library], most
+        )
+        for name, library, most in (
+            ("library", True, options.library),
+            ("packages", False, options.functions),
+        )
+    }
+    rows = {}
+    for method in options.methods.split(","):
+        for name, group in chosen.items():
+            rows[method, name] = _measure(method, group, inputs)
+            print(method, name, rows[method, name].valid, len(group), file=sys.stderr, flush=True)
+    _print(rows)
+    if options.json:
+        options.json.write_text(
+            json.dumps({"/".join(key): _plain(row) for key, row in rows.items()})
+        )
+
+
+def _library() -> Iterator[Json]:
+    root = Path(sysconfig.get_path("stdlib"))
+    for file in sorted(root.rglob("*.py")):
+        if not EXCLUDED & set(file.relative_to(root).parts):
+            yield from _document(file, root, "cpython")
+
+
+def _package(name: str) -> Iterator[Json]:
+    found = find_spec(name)
+    if found is None or found.origin is None:
+        print(f"{name} is not installed: left out", file=sys.stderr)
+        return
+    folder = Path(found.origin).parent
+    for file in sorted(folder.rglob("*.py")):
+        parts = file.relative_to(folder).parts
+        if not EXCLUDED & set(parts) and (name not in SUBSET or parts[0] in SUBSET[name]):
+            yield from _document(file, folder.parent, name)
+
+
+def _document(file: Path, root: Path, origin: str) -> Iterator[Json]:
+    try:
+        data = file.read_bytes()
+        text = data.decode()
+    except UnicodeDecodeError:
+        return
+    yield {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "text": text,
+        "origin": origin,
+        "path": str(file.relative_to(root)),
+        "licence": "",
+    }
+
+
+def _chosen(documents: Sequence[Json], most: int) -> list[Candidate]:
+    settings = TraceSettings(
+        max_functions=10**6,
+        max_functions_per_origin=most,
+        min_functions_per_origin=1,
+        excluded_origins=(),
+    )
+    found = [
+        each
+        for document in documents
+        for each in candidates_of(document, "train", settings)
+        if isinstance(each, Candidate)
+    ]
+    return choose(found, settings)
+
+
+def _batches(chosen: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """Yield batches of whole modules of one origin."""
+    batch: list[Candidate] = []
+    for each in chosen:
+        other = batch and batch[-1].module != each.module
+        if other and (batch[-1].origin != each.origin or len(batch) >= BATCH):
+            yield batch
+            batch = []
+        batch.append(each)
+    yield batch
+
+
+def _measure(method: str, chosen: Sequence[Candidate], inputs: dict[str, list[str]]) -> Yield:
+    total = Yield()
+    limits = Limits(
+        cpu_seconds=600,
+        wall_seconds=1200,
+        memory_bytes=4 << 30,
+        processes=512,
+        output_bytes=1 << 30,
+    )
+    with Sandbox(preload=("stages.trace.worker",), path=_search_path()) as box:
+        for batch in _batches(chosen):
+            waiting = [batch]
+            while waiting:  # a batch that is torn down is tried again in halves
+                part = waiting.pop()
+                payload = _payload(part, RUNS[method], inputs)
+                result = box.call("stages.trace.worker:trace_functions", payload, limits=limits)
+                if result.outcome == "ok":
+                    for candidate, outcome in zip(part, result.value, strict=True):
+                        _add(total, method, candidate, outcome)
+                elif len(part) > 1:
+                    waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
+                else:
+                    total.functions += 1
+                    total.dropped[f"batch-{result.outcome}"] += 1
+    return total
+
+
+def _payload(
+    batch: Sequence[Candidate], methods: Sequence[str], inputs: dict[str, list[str]]
+) -> Json:
+    functions = [
+        {
+            "module": each.module,
+            "function": each.function,
+            "document": each.document,
+            "shown": each.shown.to_json(),
+            "kind": each.kind,
+            "inputs": [["harvest", source] for source in inputs.get(each.name, ())],
+        }
+        for each in batch
+    ]
+    return {
+        "functions": functions,
+        "methods": list(methods),
+        "limits": LIMITS,
+        "seed": 0,
+        "calls": 5,
+        "mutations": 4,
+        "fuzz_tries": 24,
+        "test_modules": 2,
+        "tests": 60,
+        "cpu_seconds": 4,
+        "wall_seconds": 20.0,
+    }
+
+
+def _search_path() -> list[str]:
+    return [each for each in sys.path if "site-packages" in each]
+
+
+def _add(total: Yield, method: str, candidate: Candidate, outcome: Json) -> None:
+    counted = RUNS[method] if method == "union" else (method,)
+    total.functions += 1
+    total.tested += any(outcome["tried"].get(each) for each in counted)
+    total.cpu += sum(seconds for name, seconds in outcome["cpu"].items() if name != "import")
+    total.dropped.update(reason for reason, _ in outcome["dropped"])
+    valid, literal = False, False
+    for each in outcome["recordings"]:
+        shown = with_driver(candidate.shown, each["driver"])
+        recording = Recording.from_json(each, shown.text)
+        ill = recording.outcome == "exception" and recording.result.startswith(
+            ("TypeError", "AttributeError")
+        )
+        worth = recording.lines >= 2 and recording.outcome in WORTH
+        if each["method"] not in counted or not worth or (ill and each["method"] == "fuzz"):
+            continue
+        valid = True
+        literal |= recording.arguments is not None
+        total.lines.append(recording.lines)
+        total.outcomes["budget" if "budget" in recording.outcome else recording.outcome] += 1
+    total.valid += valid
+    total.literal += literal
+    if not valid:
+        why = ";".join(f"{reason}:{detail[:60]}" for reason, detail in outcome["dropped"])
+        total.without.append(f"{candidate.name} {candidate.kind} {why}")
+
+
+def _plain(row: Yield) -> Json:
+    return {name: getattr(row, name) for name in Yield.__slots__}
+
+
+def _print(rows: dict[tuple[str, str], Yield]) -> None:
+    table = Table(title="Yield of inputs", show_edge=False)
+    heads = ["source", "set", "valid", "literal", "traces", "median/p90", "return/exception/budget"]
+    for head in (*heads, "traces/CPU-s", "of n", "where tried", "anchor"):
+        table.add_column(head)
+    for (method, name), row in rows.items():
+        traces, n = len(row.lines), max(1, row.functions)
+        deciles = statistics.quantiles(row.lines, n=10) if traces > 1 else [0.0] * 9
+        shares = [row.outcomes[each] / max(1, traces) for each in ("return", "exception", "budget")]
+        table.add_row(
+            method,
+            name,
+            f"{row.valid / n:.0%}",
+            f"{row.literal / n:.0%}",
+            str(traces),
+            f"{deciles[4]:.0f} / {deciles[8]:.0f}",
+            " / ".join(f"{share:.0%}" for share in shares),
+            f"{traces / max(row.cpu, 1e-9):.0f}",
+            str(row.functions),
+            f"{row.valid / max(1, row.tested):.0%} of {row.tested}",
+            ANCHORS.get((method, name), ""),
+        )
+    Console(width=160).print(table)
+    for (method, name), row in rows.items():
+        print(f"{method} {name}: {dict(row.dropped.most_common())}")
+
+
+if __name__ == "__main__":
+    main()
