@@ -1,0 +1,164 @@
+"""From recordings of tests to rows: the context gathered, long traces cut, secrets replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from model.trace import mark_line
+from stages.trace.redacted import redact_row
+from stages.trace.repository.context import Context, ContextError, Place, gather
+from stages.trace.repository.runs import Folder, Json, Traced
+from stages.trace.repository.settings import RepositorySettings
+from stages.trace.rows import episodes_of, trace_row, unfit
+from stages.trace.settings import TraceSettings
+from stages.trace.tracer.recording import Recording, frame_rows
+from stages.trace.tracer.source import file_lines
+
+Row = dict[str, Any]
+Frames = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the rows of a session have in common."""
+
+    repository: RepositorySettings
+    settings: TraceSettings
+    revision: str
+    licence: str
+    split: str
+    python: str
+    folder: Folder
+
+
+class Refused(ValueError):  # noqa: N818  it reads as what happened
+    """A recording comes to no row; ``reason`` is a stable word."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def rows_of(
+    subject: Subject, traced: Traced, test: str, pair: str = "", side: str = ""
+) -> list[Row]:
+    """Return the rows of one test: its trace, or the episodes of a long one.
+
+    Raises `Refused` when the trace is not to be kept.
+    """
+    value = traced.recordings[test]
+    places = _places(value)
+    context, row = _whole(subject, value, places, test)
+    row |= {
+        "pair": pair,
+        "side": side,
+        "sandbox": traced.layer,
+        "deterministic": test in traced.deterministic,
+    }
+    if (reason := unfit(row, subject.settings)) is not None:
+        raise Refused(*reason)
+    kept = []
+    for each in [row] if pair else episodes_of(row, subject.settings):
+        part = _narrowed(subject, each, context) if each["episode"] else each
+        if len(part["context"]) > subject.repository.max_context_chars:
+            raise Refused("long-context", f"{len(part['context'])} characters")
+        shown = redact_row(part)
+        if shown is None:
+            raise Refused("secret", "one goes over several lines of the context")
+        kept.append(shown)
+    return kept
+
+
+def _places(value: Json) -> list[Place]:
+    """Return where the lines of a recording stand; it may be forged."""
+    try:
+        places = [(str(name), int(line)) for name, line in value["places"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused("lost", f"no recording: {error!r}") from error
+    if not places or not value["trace"]["steps"]:
+        raise Refused("lost", "nothing was recorded")
+    return places
+
+
+def _whole(
+    subject: Subject, value: Json, places: Sequence[Place], test: str
+) -> tuple[Context, Row]:
+    """Return the row of a whole trace, with the context of all that it enters."""
+    sources = subject.folder.sources
+    context = _gathered(sources, places)
+    try:
+        recording = Recording.from_json(value, [""] * len(places))
+    except ValueError as error:
+        raise Refused("lost", str(error)) from error
+    numbers = _numbers(context, places)
+    recording.text = context.text
+    recording.steps = [(event, numbers[line - 1], *rest) for event, line, *rest in recording.steps]
+    frames = frame_rows(context.text, recording.steps)
+    file, _, inner = test.partition("::")
+    row = trace_row(
+        context=_marked(context, frames),
+        entry=recording.name.rpartition(".")[2],
+        frames=frames,
+        source="repository",
+        origin=subject.repository.name,
+        revision=subject.revision,
+        licence=subject.licence,
+        name=f"{file}:{inner.partition('[')[0].replace('::', '.')}",
+        arguments=recording.arguments or "",
+        literal=False,  # its context is not all that it needs to be run
+        input_method="pytest",
+        test=test,
+        tampered=recording.tampered,
+        outcome=recording.outcome,
+        result=recording.result,
+        group=subject.repository.name,
+        split=subject.split,
+        python=".".join(subject.python.split(".")[:2]),
+    )
+    return context, row
+
+
+def _narrowed(subject: Subject, row: Row, context: Context) -> Row:
+    """Return an episode with the context of what it enters itself."""
+    found = [context.places[frame["line"] - 1] for frame in row["frames"]]
+    places = [place for place in found if place is not None]
+    narrow = _gathered(subject.folder.sources, places)
+    numbers = _numbers(narrow, places)
+    frames = [
+        {**frame, "line": number} for frame, number in zip(row["frames"], numbers, strict=True)
+    ]
+    rest = {name: value for name, value in row.items() if name not in ("key", "coverage")}
+    return trace_row(**{**rest, "context": _marked(narrow, frames), "frames": frames})
+
+
+def _gathered(sources: Mapping[str, str], places: Sequence[Place]) -> Context:
+    try:
+        return gather(sources, places)
+    except ContextError as error:
+        raise Refused(error.reason, str(error)) from error
+
+
+def _numbers(context: Context, places: Sequence[Place]) -> list[int]:
+    numbers = context.numbers()
+    if missing := [place for place in places if place not in numbers]:
+        raise Refused("no-source", f"line {missing[0][1]} of {missing[0][0]} is not shown")
+    return [numbers[place] for place in places]
+
+
+def _marked(context: Context, frames: Frames) -> str:
+    line = frames[0]["line"]
+    if context.text[line - 1].rstrip("\n").endswith("\\"):
+        raise Refused("unmarkable", "the def line goes on after a backslash")
+    return mark_line("".join(context.text), line)
+
+
+def check_row(row: Row) -> Iterator[str]:
+    """Yield what is wrong with a row's frames: each SOURCE must be the line that it names."""
+    from model.trace import unmark
+
+    lines = file_lines(unmark(row["context"]))
+    for place, frame in enumerate(row["frames"]):
+        if lines[frame["line"] - 1] != frame["source"]:
+            yield f"frame {place}: line {frame['line']} is not {frame['source']!r}"

@@ -1,0 +1,143 @@
+"""A repository's tests as shards: those of its head in sessions, its history, its fixes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stages.trace.counts import drop
+from stages.trace.repository.environment import Environment, environment_of
+from stages.trace.repository.fixes import trace_fixes
+from stages.trace.repository.history import earlier_commits, fix_commits, test_files
+from stages.trace.repository.licence import licence_of_tree
+from stages.trace.repository.rows import Refused, Subject, rows_of
+from stages.trace.repository.runs import Traced, read_folder, trace_tests
+from stages.trace.repository.settings import RepositorySettings
+from stages.trace.repository.tree import Tree, tree_at
+from stages.trace.settings import TracePlacement, TraceSettings
+from stages.trace.shards import Made
+
+_LOG = logging.getLogger(__name__)
+_WHERE = ("path", "interpreter", "wheels")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryShard:
+    """Work on a repository: test files of ``revisions`` (the first ``most`` that come to traces).
+
+    ``files`` are the test files of a session; () for all of a revision. With ``fixes`` the
+    revisions are commits that may fix something, and their pairs of traces are wanted.
+    """
+
+    repository: RepositorySettings
+    settings: TraceSettings
+    licence: str
+    revisions: tuple[str, ...]
+    most: int
+    files: tuple[str, ...] = ()
+    fixes: bool = False
+
+    @property
+    def name(self) -> str:
+        """The repository, and a digest of what of it is traced how."""
+        settings = {k: v for k, v in asdict(self.repository).items() if k not in _WHERE}
+        what = [settings, self.settings.seed, self.revisions, self.most, self.files, self.fixes]
+        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+        return f"repository-{self.repository.name}-{digest}"
+
+    def trace(self) -> Made:
+        """Export, run and trace; raises `RepositoryError` when that cannot begin."""
+        environment = environment_of(self.repository)
+        made = Made()
+        if self.fixes:
+            trace_fixes(self, environment, made)
+            return made
+        successful = 0
+        for revision in self.revisions:
+            if successful == self.most:
+                break
+            tree = tree_at(Path(self.repository.path), revision)
+            before = len(made.rows)
+            self._trace_tree(tree, environment, made)
+            successful += len(made.rows) > before
+            _LOG.info("%s %s: %d traces", self.repository.name, revision[:12], len(made.rows))
+        return made
+
+    def _trace_tree(self, tree: Tree, environment: Environment, made: Made) -> None:
+        files = self.files or tuple(test_files(tree.files, self.repository))
+        with tempfile.TemporaryDirectory(prefix="repository-") as scratch:
+            folder = Path(scratch) / "repository"
+            tree.export(folder)
+            shown = read_folder(folder)
+            for part in sessions(files, self.repository.files_per_session):
+                traced = trace_tests(shown, environment, self.repository, part)
+                subject = self.subject(tree.revision, environment, folder)
+                add(subject, traced, made)
+
+    def subject(self, revision: str, environment: Environment, folder: Path) -> Subject:
+        """Return what the rows of a folder have in common."""
+        place = f"{self.settings.seed}:{self.repository.name}".encode()
+        fraction = int(hashlib.sha256(place).hexdigest()[:8], 16) / 2**32
+        split = "heldout" if fraction < self.settings.heldout_fraction else "train"
+        return Subject(
+            self.repository,
+            self.settings,
+            revision,
+            self.licence,
+            split,
+            environment.version,
+            read_folder(folder),
+        )
+
+
+def sessions(files: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield the test files session by session."""
+    for start in range(0, len(files), size):
+        yield tuple(files[start : start + size])
+
+
+def repository_shards(
+    settings: TraceSettings, placement: TracePlacement
+) -> Iterator[RepositoryShard]:
+    """Yield the shards of ``settings.repositories``; reads their names, runs nothing.
+
+    Raises `RepositoryError` when one cannot be read or states no licence. ``placement`` has no
+    part in it: which tests share a session is part of what they do.
+    """
+    for repository in settings.repositories:
+        tree = tree_at(Path(repository.path))
+        licence = licence_of_tree(tree, repository)
+        seed = settings.seed
+        for part in sessions(test_files(tree.files, repository), repository.files_per_session):
+            yield RepositoryShard(repository, settings, licence, (tree.revision,), 1, part)
+        if commits := earlier_commits(repository, tree.revision, seed):
+            yield RepositoryShard(repository, settings, licence, tuple(commits), repository.commits)
+        if fixes := fix_commits(repository, tree.revision, seed):
+            most = len(repository.fixes) + repository.max_fixes
+            yield RepositoryShard(repository, settings, licence, tuple(fixes), most, fixes=True)
+
+
+def add(subject: Subject, traced: Traced, made: Made) -> None:
+    """Add a session's rows, drops and counts to what a shard has made."""
+    made.layer, made.engine = traced.layer, traced.engine or made.engine
+    made.cpu_seconds.update(traced.cpu_seconds)
+    made.tried["pytest"] += len(traced.outcomes)
+    for test, reason, detail in traced.dropped:
+        made.dropped.append(dropped(subject, test, reason, detail))
+    for test in traced.recordings:
+        try:
+            made.rows += rows_of(subject, traced, test)
+        except Refused as refused:
+            made.dropped.append(dropped(subject, test, refused.reason, str(refused)))
+
+
+def dropped(subject: Subject, test: str, reason: str, detail: str) -> dict[str, object]:
+    """Return the dropped table's row of a test, or with "" of a whole session."""
+    origin = subject.repository.name
+    key = f"{origin}@{subject.revision[:19]}:{test}"
+    return drop(key, origin, test.partition("::")[0], reason, detail[:300])
