@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from email.message import Message
 from typing import IO, Any, NoReturn
 
@@ -64,25 +65,38 @@ class Endpoint:
         self._key = _key(where.key_variable)
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._given_up = threading.Event()
+        self._error: EndpointError | None = None
 
     def give_up(self) -> None:
         """Let no request be made again."""
         self._given_up.set()
 
     def complete(self, question: str) -> str:
-        """Return the model's answer; raises `EndpointError` when there is none to be had."""
-        problem = ""
+        """Return the model's answer; raises `EndpointError` when there is none to be had.
+
+        After the first such error there is no further request: every call raises it.
+        """
+        try:
+            return self._patiently(question)
+        except EndpointError as error:
+            self._error = self._error or error
+            self.give_up()
+            raise self._error from None
+
+    def _patiently(self, question: str) -> str:
+        problem = "given up"
         for attempt in range(self._where.tries):
+            if self._given_up.is_set():
+                break
             try:
                 return self._request(question)
             except _Later as later:
                 problem = str(later)
                 wait = self._where.backoff_seconds * 2**attempt * random.uniform(0.75, 1.25)
                 wait = wait if later.seconds is None else max(wait, later.seconds)
-            last = attempt == self._where.tries - 1
-            if last or self._given_up.wait(min(wait, _LONGEST_WAIT)):
-                break
-            _LOG.info("asking %s again: %s", self._url, problem)
+            if attempt < self._where.tries - 1:
+                _LOG.info("asking %s again: %s", self._url, problem)
+                self._given_up.wait(min(wait, _LONGEST_WAIT))
         raise EndpointError(
             f"{self._url} (llm.base_url) did not answer in {self._where.tries} tries: {problem}"
         )
@@ -110,10 +124,8 @@ class Endpoint:
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         said = f"HTTP {error.code}"
-        try:
+        with suppress(OSError, http.client.HTTPException):  # the status is what counts
             said += f": {error.read(500).decode('utf-8', 'replace')}"
-        except (OSError, http.client.HTTPException):
-            pass  # the status is what counts
         if self._key:
             said = said.replace(self._key, "(the key)")
         if error.code in _BUSY:

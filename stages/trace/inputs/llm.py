@@ -11,11 +11,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import keyword
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -77,9 +77,10 @@ def ask(
         answers.counts["asked"] = len(new)
         if new:
             batches = list(_batches(new, settings.functions_per_request))
-            for batch, text in _completions(batches, functions, settings, endpoint):
-                found = read_answer(text, batch, settings.inputs_per_function)
-                cache.put({keys[name]: found[name] for name in batch})
+            with closing(_completions(batches, functions, settings, endpoint)) as completions:
+                for batch, text in completions:
+                    found = read_answer(text, batch, settings.inputs_per_function)
+                    cache.put({keys[name]: found[name] for name in batch})
         for name in functions:
             kept = cache[keys[name]]
             answers.inputs[name] = list(kept["inputs"])
@@ -112,7 +113,7 @@ def _completions(
     functions: Mapping[str, str],
     settings: LLMSettings,
     where: LLMEndpoint,
-) -> Iterator[tuple[tuple[str, ...], str]]:
+) -> Generator[tuple[tuple[str, ...], str], None, None]:
     """Yield every batch with the model's answer, as they come."""
     endpoint = Endpoint(settings, where)
 
@@ -144,30 +145,55 @@ def read_answer(text: str, names: Sequence[str], limit: int) -> dict[str, dict[s
     """Return for each function ``{"inputs": [argument source, …], "dropped": {reason: count}}``.
 
     ``names`` are the functions in the order of their numbers; at most ``limit`` inputs are kept of
-    each. Lines before the first heading belong to no function and are passed over.
+    each. Lines that are under no function's heading are passed over.
     """
-    found: dict[str, dict[str, Any]] = {
-        name: {"inputs": [], "dropped": Counter()} for name in names
-    }
-    place: dict[str, Any] | None = None
+    inputs: dict[str, list[str]] = {name: [] for name in names}
+    dropped: dict[str, Counter[str]] = {name: Counter() for name in names}
     name = ""
     for line in map(str.strip, text.rpartition("</think>")[2].splitlines()):
         if heading := _HEADING.fullmatch(line):
             number = int(heading[1])
             name = names[number - 1] if 1 <= number <= len(names) else ""
-            place = found.get(name)
-        elif place is not None and line:
-            arguments = _arguments(line, _called(name))
-            if arguments.startswith("!"):
-                place["dropped"][arguments[1:]] += 1
-            elif arguments in place["inputs"]:
-                place["dropped"]["repeated"] += 1
-            elif len(place["inputs"]) == limit:
-                place["dropped"]["too-many"] += 1
-            else:
-                place["inputs"].append(arguments)
-    return found
+        elif name and line:
+            try:
+                arguments = read_call(line, _called(name))
+                if arguments in inputs[name]:
+                    raise _DroppedError("repeated")
+                if len(inputs[name]) == limit:
+                    raise _DroppedError("too-many")
+                inputs[name].append(arguments)
+            except _DroppedError as reason:
+                dropped[name][str(reason)] += 1
+    return {name: {"inputs": inputs[name], "dropped": dict(dropped[name])} for name in names}
 
 
-def _arguments(line: str, called: str) -> str:
-    return line
+class _DroppedError(ValueError):
+    """A line of an answer is not kept; says why, in a word."""
+
+
+def read_call(line: str, called: str) -> str:
+    """Return the source of the arguments of a call of ``called``, written anew from its values.
+
+    Raises a ValueError that says "not-a-call" or "not-literal".
+    """
+    if len(line) > _LINE_CHARS or not (line.startswith(f"{called}(") and line.endswith(")")):
+        raise _DroppedError("not-a-call")
+    try:
+        call = ast.parse(line, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise _DroppedError("not-a-call")
+        positional, keywords = read_arguments(line[len(called) + 1 : -1])
+    except _DroppedError:
+        raise
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise _DroppedError("not-literal") from error
+    given = [each.arg for each in call.keywords]
+    if None in given or len(set(given)) < len(given):  # None: a "**"
+        raise _DroppedError("not-literal")
+    texts = [literal_source(value) for value in positional]
+    for name, value in keywords.items():
+        text = literal_source(value)
+        texts.append(None if text is None else f"{name}={text}")
+    if None in texts:
+        raise _DroppedError("not-literal")
+    return ", ".join(text for text in texts if text is not None)
