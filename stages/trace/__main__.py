@@ -1,9 +1,10 @@
-"""Trace one's own function and look at it: ``python -m stages.trace FILE:FUNCTION ARGS``."""
+"""Trace one's own code and look at it: ``python -m stages.trace FILE[:FUNCTION] ARGS``."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 from typing import Annotated, Literal
@@ -11,57 +12,78 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from model.frames import Frame, diff, leaves_scope
-from model.tokens import Piece, Special, special_offset, special_text
+from cluster.sandbox import SandboxError, SandboxUnavailable
+from model.frames import Trace, diff
+from model.tokens import Piece, Special, piece_text
 from model.trace import context_pieces, step_pieces
 from stages.trace.own_code import (
     CallError,
     OwnCodeError,
     OwnTrace,
+    Request,
     Show,
     argument_list,
     prints_to_stderr,
     split_target,
+    trace_contained,
     trace_own,
 )
-from stages.trace.renderings.listing import ending, listing
+from stages.trace.renderings.debugger import debugger_pieces, sample_session
+from stages.trace.renderings.listing import annotated_table, ending, listing
+from stages.trace.renderings.prose import prose
 from stages.trace.settings import TraceSettings
 from stages.trace.tracer.engine import NOTICE, engine_name
 from stages.trace.tracer.recording import TraceLimits
 
 _PROGRAM = "python -m stages.trace"
-_ABOUT = f"""Run a function of your own and show, line by line, what it does.
+_ABOUT = f"""Run code of your own and see, line by line, what it does.
 
-  {_PROGRAM} demo.py:gcd 12 18
+  {_PROGRAM} demo.py:gcd 12 18                     a function, with these arguments
   {_PROGRAM} demo.py:count "['a', 'b']" "'a'" start=1
-  {_PROGRAM} demo.py:gcd 12 18 --format cwm       as a code world model reads it
+  {_PROGRAM} demo.py:Stack.push 3                  a method of Stack()
+  {_PROGRAM} demo.py -- input.txt --verbose        the file as a program: python demo.py …
+  {_PROGRAM} demo.py:gcd 12 18 --format cwm        as a code world model reads it
+  {_PROGRAM} stranger.py:f 1 --sandbox             code that you do not trust
 
-The values beside a line are those before it runs. What the program prints goes to stderr.
-The file runs in this process, with all your rights: give it code that you trust. (The pipeline's
-trace stage, which runs code from elsewhere, does so in a sandbox.)
+Lines stand in the order in which they ran, what each did beside it; a callee is indented below the
+line that calls it. What repeats itself is told in short: --format listing shows every step. Code of
+other files is stepped over. What the program prints goes to stderr.
+
+Without --sandbox the file runs in this process, with all your rights. In the sandbox it has no
+network and no files but itself.
 
 Exit codes: 0 here is the trace, also of a call that raised or was cut; 1 the file cannot be run;
 2 the command line makes no sense."""
+
+Format = Literal["annotated", "listing", "prose", "cwm", "debugger", "json"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What to trace and how to show it."""
 
-    target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE:FUNCTION")]
-    """The file, and a function at its outermost level."""
+    target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE[:FUNCTION]")]
+    """The file; with a function at its outermost level, or CLASS.METHOD, that is called."""
     arguments: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ARGUMENT ...]")
     ] = ()
-    """Python literals in the shell's quotes: 12, "[1, 2]", "'text'", name=3."""
-    format: Literal["listing", "cwm", "json"] = "listing"
-    """listing: for people. cwm: the training text, special tokens by name. json: context, frames
-    with all locals, outcome, result."""
+    """Of a function: Python literals in the shell's quotes: 12, "[1, 2]", "'text'", name=3. Of a
+    file: its own arguments, as they are; put -- before them when one begins with a dash."""
+    format: Format = "annotated"
+    """annotated: source, and what each line did. listing: every step with the values that are new.
+    prose: in words. cwm: CWM's training text, special tokens by name. debugger: a session of the
+    neural debugger. json: context, frames with all locals, outcome, result."""
     show: Show = "file"
     """file: all of the file is shown, and calls within it are stepped into. function: that function
     alone, without docstrings, as the stage shows functions of a corpus."""
+    sandbox: bool = False
+    """Run the file in the sandbox, where it can do no harm."""
+    limit: int = 400
+    """Rows of annotated and listing that are shown; 0: all."""
     seconds: int = 60
     """Of the clock, after which the trace is cut; 0: no limit."""
+    seed: int = 0
+    """Chooses the wording of prose and the actions of debugger."""
     limits: Annotated[TraceLimits, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=lambda: TraceLimits(value_chars=TraceSettings().value_chars)
     )
@@ -69,15 +91,18 @@ class Options:
 
 def main(arguments: list[str]) -> int:
     """Run the command and return the exit code."""
-    options = tyro.cli(Options, args=arguments, prog=_PROGRAM, description=_ABOUT)
+    options = tyro.cli(
+        Options,
+        args=arguments,
+        prog=_PROGRAM,
+        description=_ABOUT,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
     if engine_name() == "python":
         print(NOTICE, file=sys.stderr)
     try:
-        file, function = split_target(options.target)
-        given = argument_list(options.arguments)
-        with prints_to_stderr():
-            trace = trace_own(file, function, given, options.limits, options.show, options.seconds)
-    except (CallError, OwnCodeError) as error:
+        trace = _traced(_request(options), contained=options.sandbox)
+    except (CallError, OwnCodeError, SandboxError, SandboxUnavailable) as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, CallError) else 1
     except KeyboardInterrupt:
@@ -87,27 +112,67 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _request(options: Options) -> Request:
+    file, name = split_target(options.target)
+    if not name and options.show == "function":
+        raise CallError(f"--show function needs a function: {options.target}:FUNCTION")
+    return Request(
+        file=str(file),
+        name=name,
+        arguments=argument_list(options.arguments) if name else "",
+        words=() if name else options.arguments,
+        show=options.show,
+        seconds=options.seconds,
+        limits=options.limits,
+    )
+
+
+def _traced(request: Request, *, contained: bool) -> OwnTrace:
+    if contained:
+        trace, printed = trace_contained(request)
+        sys.stderr.write(printed)
+        return trace
+    with prints_to_stderr():
+        return trace_own(request)
+
+
 def _show(trace: OwnTrace, options: Options) -> None:
-    if options.format == "listing":
-        Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(listing(trace))
+    if options.format in ("annotated", "listing"):
+        table = annotated_table if options.format == "annotated" else listing
+        terminal = sys.stdout.isatty()
+        colours = "auto" if terminal and not os.environ.get("NO_COLOR") else None
+        console = Console(
+            width=None if terminal else 160,
+            color_system=colours,  # type: ignore[arg-type]
+            highlight=False,
+        )
+        console.print(table(trace, options.limit))
         return
-    print(json.dumps(trace.to_json()) if options.format == "json" else cwm_text(trace))
+    print(_text(trace, options))
     if trace.recording.outcome not in ("return", "exception"):
         print(ending(trace), file=sys.stderr)
 
 
-def cwm_text(trace: OwnTrace) -> str:
+def _text(trace: OwnTrace, options: Options) -> str:
+    if options.format == "json":
+        return json.dumps(trace.to_json())
+    if options.format == "prose":
+        return prose(trace.trace, options.seed).rstrip("\n")
+    if options.format == "cwm":
+        return cwm_text(trace.trace)
+    session = sample_session(trace.trace, options.seed)
+    return _joined(debugger_pieces(trace.trace, session))
+
+
+def cwm_text(trace: Trace) -> str:
     """Return the trace in CWM's grammar; only one that is whole has the end token."""
-    frames = [Frame.from_row(row) for row in trace.recording.frames]
     pieces = context_pieces(trace.context)
-    pieces += [piece for step in diff(frames) for piece in step_pieces(step)]
-    if leaves_scope(frames):
-        pieces.append(Special("eos"))
-    return "".join(map(_text, pieces))
+    pieces += [piece for step in diff(trace.frames) for piece in step_pieces(step)]
+    return _joined([*pieces, Special("eos")] if trace.whole else pieces)
 
 
-def _text(piece: Piece) -> str:
-    return piece if isinstance(piece, str) else special_text(special_offset(piece.name))
+def _joined(pieces: list[Piece]) -> str:
+    return "".join(map(piece_text, pieces))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from stages.trace.renderings.outline import Enter, Entry, Fold, Leave, Line, Ski
 from stages.trace.renderings.tree import Call
 
 Kind = Literal["call", "line", "return", "exception", "skip"]
-_GUIDE = "│   "
+GUIDE = "│   "
+"""What stands before a row once for each call that it is nested in."""
 _COLUMN = 40
 _CHARS = 60
 
@@ -55,7 +56,7 @@ def annotated(trace: Trace) -> str:
 
 def row_text(row: Row) -> str:
     """Return one row as text."""
-    source = _GUIDE * row.depth + row.source
+    source = GUIDE * row.depth + row.source
     return f"{source:<{_COLUMN}}  # {row.note}" if row.note else source
 
 
@@ -70,7 +71,8 @@ def _rows(entry: Entry, indent: int) -> Iterator[Row]:
         yield Row(kind, entry.depth, frame.line, source[min(own, indent) :], _line_note(entry))
     elif isinstance(entry, Fold):
         frame = entry.call.frame
-        values = "" if entry.called.resumed else _arguments(entry.call)
+        given = entry.called.kind in ("function", "lambda")
+        values = _arguments(entry.call) if given else ""
         note = f"{values} → {_result(entry.call)}".removeprefix(" ")
         if entry.call.frames > 2:
             note += f"   ({entry.call.frames:,} steps)"

@@ -1,8 +1,8 @@
-"""A trace as people read it: one row per frame, the values that are new in it, how it ended."""
+"""Traces on a terminal: annotated source, or one row per frame with the values that are new."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -12,11 +12,19 @@ from rich.text import Text
 
 from model.comparison import changes
 from model.frames import Frame
+from stages.trace.renderings.annotated import GUIDE, annotated_rows
+from stages.trace.tracer.source import MODULE
 
 if TYPE_CHECKING:
     from stages.trace.own_code import OwnTrace
 
-_COLOURS = {"call": "cyan", "line": "dim", "return": "green", "exception": "bold red"}
+_COLOURS = {
+    "call": "cyan",
+    "line": "none",
+    "return": "green",
+    "exception": "bold red",
+    "skip": "italic dim",
+}
 _BUDGETS = {
     "event-budget": "events",
     "byte-budget": "bytes",
@@ -25,23 +33,65 @@ _BUDGETS = {
 }
 
 
-def listing(trace: OwnTrace) -> RenderableType:
-    """Return the trace for a `rich` console."""
-    frames = [Frame.from_row(row) for row in trace.recording.frames]
+def annotated_table(trace: OwnTrace, limit: int) -> RenderableType:
+    """Return what happened beside the lines, in the order in which they ran.
+
+    At most ``limit`` rows, 0 for all of them; the same holds for `listing`.
+    """
+    table, source_of = _table("line", "source", "what happened"), _highlighter()
+    in_file = _numbers(trace)
+    rows = annotated_rows(trace.trace)
+    for row in rows[: limit or None]:
+        source = Text.assemble((GUIDE * row.depth, "dim"), source_of(row.source))
+        note = Text(row.note, _COLOURS[row.kind])
+        table.add_row(str(in_file.get(row.line, "")), source, note)
+    return _page(trace, table, len(rows), limit)
+
+
+def listing(trace: OwnTrace, limit: int) -> RenderableType:
+    """Return every frame, with the values that are new in it."""
+    frames = trace.trace.frames
+    table, source_of = _table("line", "event", "source", "what is new"), _highlighter()
+    in_file = _numbers(trace)
+    rows = list(zip(frames, changes(frames), strict=True))
+    for frame, news in rows[: limit or None]:
+        source = Text.assemble(("│ " * frame.depth, "dim"), source_of(frame.source.rstrip()))
+        event = Text(frame.event, _COLOURS[frame.event])
+        table.add_row(str(in_file[frame.line]), event, source, _news(frame, news))
+    return _page(trace, table, len(rows), limit)
+
+
+def _page(trace: OwnTrace, table: Table, rows: int, limit: int) -> RenderableType:
+    head = Text(f"{trace.call}   {trace.file}:{_numbers(trace)[trace.shown.entry_line]}", "bold")
+    parts: list[RenderableType] = [head, Text(), table, Text()]
+    if 0 < limit < rows:
+        left = Text(f"… {rows - limit:,} more rows: --limit 0 shows all", "italic")
+        parts += [left, Text()]
+    return Group(*parts, ending(trace))
+
+
+def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (("line", "right"), ("event", "left"), ("source", "left")):
-        table.add_column(name, justify=justify, no_wrap=name != "source")  # type: ignore[arg-type]
-    table.add_column("what is new", overflow="fold")
-    in_file = {place: number for number, place in trace.shown.numbers.items()}
+    for name in names:
+        justify = "right" if name == "line" else "left"
+        table.add_column(name, justify=justify, no_wrap=name in ("line", "event"), overflow="fold")  # type: ignore[arg-type]
+    return table
+
+
+def _highlighter() -> Callable[[str], Text]:
     syntax = Syntax("", "python", theme="ansi_dark", background_color="default")
-    for frame, news in zip(frames, changes(frames), strict=True):
-        source = syntax.highlight(frame.source.rstrip("\n"))
-        source.rstrip()
-        row = Text.assemble(("│ " * frame.depth, "dim"), source)
-        style = _COLOURS[frame.event]
-        table.add_row(str(in_file[frame.line]), Text(frame.event, style), row, _news(frame, news))
-    head = Text(f"{trace.call}   {trace.file}:{in_file[trace.shown.entry_line]}", "bold")
-    return Group(head, Text(), table, Text(), ending(trace))
+
+    def highlight(source: str) -> Text:
+        text = syntax.highlight(source)
+        text.rstrip()
+        return text
+
+    return highlight
+
+
+def _numbers(trace: OwnTrace) -> dict[int, int]:
+    """Return the line of the file for each line of the context."""
+    return {place: number for number, place in trace.shown.numbers.items()}
 
 
 def _news(frame: Frame, news: Mapping[str, str]) -> Text:
@@ -58,11 +108,14 @@ def _news(frame: Frame, news: Mapping[str, str]) -> Text:
 def ending(trace: OwnTrace) -> Text:
     """Return how the call ended, in one line."""
     recording = trace.recording
-    count = f"{len(recording.frames):,} frames"
+    count = f"{len(recording.steps):,} frames"
     if recording.outcome == "return":
-        return Text(f"returned {recording.result}   ({count})", "green")
+        what = "ran to its end" if recording.name == MODULE else f"returned {recording.result}"
+        return Text(f"{what}   ({count})", "green")
     if recording.outcome == "exception":
-        return Text(f"raised {recording.result}   ({count})", "bold red")
+        left = recording.name == MODULE and recording.result.startswith("SystemExit(")
+        what, style = ("ended by", "green") if left else ("raised", "bold red")
+        return Text(f"{what} {recording.result}   ({count})", style)
     if budget := _BUDGETS.get(recording.outcome):
         return Text(
             f"cut after {count}: the budget of {budget} is spent (--{budget} raises it)", "bold red"
