@@ -56,6 +56,11 @@ class OwnTrace:
         return Path(self.request.file)
 
     @property
+    def is_program(self) -> bool:
+        """Whether the file was run from its top."""
+        return self.recording.name == MODULE
+
+    @property
     def context(self) -> str:
         """The source as a model reads it, its entry line marked."""
         return mark_line("".join(self.shown.text), self.shown.entry_line)
@@ -69,7 +74,7 @@ class OwnTrace:
     @property
     def call(self) -> str:
         """What was asked for, as people write it."""
-        if self.recording.name == MODULE:
+        if self.is_program:
             return " ".join(["python", self.file.name, *self.request.words])
         return f"{self.request.name}({self.request.arguments})"
 

@@ -13,7 +13,6 @@ from rich.text import Text
 from model.comparison import changes
 from model.frames import Frame
 from stages.trace.renderings.annotated import GUIDE, annotated_rows
-from stages.trace.tracer.source import MODULE
 
 if TYPE_CHECKING:
     from stages.trace.own_code import OwnTrace
@@ -110,10 +109,10 @@ def ending(trace: OwnTrace) -> Text:
     recording = trace.recording
     count = f"{len(recording.steps):,} frames"
     if recording.outcome == "return":
-        what = "ran to its end" if recording.name == MODULE else f"returned {recording.result}"
+        what = "ran to its end" if trace.is_program else f"returned {recording.result}"
         return Text(f"{what}   ({count})", "green")
     if recording.outcome == "exception":
-        left = recording.name == MODULE and recording.result.startswith("SystemExit(")
+        left = trace.is_program and recording.result.startswith("SystemExit(")
         what, style = ("ended by", "green") if left else ("raised", "bold red")
         return Text(f"{what} {recording.result}   ({count})", style)
     if budget := _BUDGETS.get(recording.outcome):

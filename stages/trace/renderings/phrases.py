@@ -12,6 +12,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "now {name} runs{arguments}.",
     ),
     "with arguments": (" with {values}", ", where {values}", " for {values}"),
+    "given": (" with {values}", " for {values}"),
     "module": ("the file runs from its top.", "we start at the first line of the file."),
     "class body": ("the body of the class {name} runs.", "now the class {name} is made."),
     "resumed": (

@@ -180,7 +180,8 @@ class _Writer:
         if entry.called.kind not in ("function", "lambda"):
             return ""
         values = _arguments(entry.call)
-        return self.say("with arguments", values=values) if values else ""
+        kind = "with arguments" if isinstance(entry, Enter) else "given"
+        return self.say(kind, values=values) if values else ""
 
     def _skip(self, entry: Skip) -> str:
         news = self.say("leads to", values=_values(entry.news)) if entry.news else ""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from model.frames import Trace
 from model.trace import mark_line
-from stages.trace.programs import generate
+from stages.trace.programs import FAMILIES, LEVEL, LEVELS, draw
 from tests.stages.trace.tracer.traces import CASES, trace
 
 NAMES = sorted(case.stem for case in CASES.glob("*.py"))
@@ -25,8 +25,10 @@ def case(name):
 
 
 @st.composite
-def programs(draw):
+def programs(choose):
     """Draw the trace of a generated program; some are cut by a budget."""
-    program = generate(1, draw(st.integers(0, 4)), draw(st.integers(0, 10_000)))
-    events = draw(st.sampled_from([10_000, 10_000, 25]))
+    family = choose(st.sampled_from([LEVEL, *FAMILIES]))
+    hard = choose(st.sampled_from(LEVELS) if family == LEVEL else st.sampled_from([0, 0.3, 0.7]))
+    program = draw(1, family, hard, choose(st.integers(0, 10_000)))
+    events = choose(st.sampled_from([10_000, 10_000, 25]))
     return made(program.source, program.entry, program.arguments, events=events)

@@ -86,6 +86,9 @@ def test_passes_have_their_numbers(a, b, c, d, word):
         if isinstance(entry, Line) and entry.passes is not None:
             limits = {3: a, 4: b}
             assert entry.passes == limits.get(entry.item.frame.line, entry.passes)
+        if isinstance(entry, Line) and entry.item.frame.line == 5:
+            now = dict(entry.item.frame.locals)
+            assert entry.holds == (now["i"] == str(c) and now["j"] == str(d))
         if isinstance(entry, Skip):
             assert entry.what == "passes" and entry.first > 2
 

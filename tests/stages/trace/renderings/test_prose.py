@@ -32,6 +32,8 @@ _CHANGED = re.compile(
 def transitions(call):
     """Return every (name, before, after) of numbers in a tree."""
     found = set()
+    for each in call.calls:
+        found |= transitions(each)
     for item in call.items:
         before = dict(item.frame.locals)
         found |= {(n, before[n], v) for n, v in item.news.items() if n in before}
