@@ -72,8 +72,9 @@ def _euclid(rng: random.Random, g: str, depth: int) -> Helper:
 
 def _digits(rng: random.Random, g: str, depth: int) -> Helper:
     """A number, digit by digit."""
-    base = rng.choice((2, 3, 10))
-    number = base ** rng.randint(1, min(depth, 12 if base == 2 else 6)) + rng.randint(0, 9)
+    base, most = rng.choice(((2, 12), (3, 8), (5, 5), (10, 4)))
+    digits = rng.randint(2, max(2, min(depth, most)))
+    number = rng.randrange(base ** (digits - 1), base**digits)
     own = rng.choice(("{} + [n % @]", "[n % @] + {}")).replace("@", str(base))
     call = own.format(f"{g}(n // {base})")
     return f"def {g}(n):\n    if n < {base}:\n        return [n]\n    return {call}\n", (

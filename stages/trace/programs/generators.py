@@ -59,15 +59,17 @@ def _first(rng: random.Random, length: int) -> tuple[str, str]:
 
 def _next(rng: random.Random, name: str, call: str) -> tuple[str, str]:
     """Return the source of a generator over another's values, and a call of it."""
-    k = rng.randint(2, 4)
+    k = rng.randint(2, 7)
     body = rng.choice(
         (
             f"    for x in it:\n        if x % {k}:\n            yield x\n",
             f"    for x in it:\n        yield x * {k}\n",
-            "    last = 0\n    for x in it:\n        yield x - last\n        last = x\n",
-            "    total = 0\n    for x in it:\n        total += x\n        yield total\n",
+            f"    last = {k}\n    for x in it:\n        yield x - last\n        last = x\n",
+            f"    total = {k}\n    for x in it:\n        total += x\n        yield total\n",
+            f"    for x in it:\n        yield x if x > {k} else {k} - x\n",
+            f"    for i, x in enumerate(it):\n        if i % {k}:\n            yield x\n",
             f"    for x in it:\n        if x > {3 * k}:\n            return\n        yield x\n",
-            "    yield 0\n    yield from it\n",
+            f"    yield {k}\n    yield from it\n",
         )
     )
     return f"def {name}(it):\n{body}", f"{name}({call})"
