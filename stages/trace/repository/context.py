@@ -72,8 +72,7 @@ def _part(name: str, sources: Mapping[str, str], lines: set[int]) -> Iterator[tu
     entered = [each for each in module.functions if each.numbers & lines]
     if missing := lines.difference(*(each.numbers for each in entered)):
         raise ContextError("no-source", f"line {min(missing)} of {name} is in no function")
-    used = set().union(*(each.names for each in entered))
-    header = [each for each in module.globals if each.names & used]
+    header = _needed(module.globals, set().union(*(each.names for each in entered)))
     for each in header:
         yield from ((0, line) for line in each.lines)
     classes: tuple[int, ...] = ()
@@ -85,6 +84,16 @@ def _part(name: str, sources: Mapping[str, str], lines: set[int]) -> Iterator[tu
                 yield from ((n, module.lines[n - 1]) for n in range(start, end + 1))
         classes = tuple(start for start, _ in each.classes)
         yield from ((n, _ended(module.lines[n - 1])) for n in sorted(each.numbers))
+
+
+def _needed(found: Sequence[_Global], used: set[str]) -> list[_Global]:
+    """Return what binds the names that are used, and the names that this uses in turn."""
+    kept = []
+    for each in reversed(found):
+        if each.names & used:
+            used = used | each.uses
+            kept.append(each)
+    return kept[::-1]
 
 
 def _ended(line: str) -> str:
@@ -103,9 +112,10 @@ class _Entered:
 
 @dataclass(frozen=True, slots=True)
 class _Global:
-    """An import or a short assignment of a module: the names that it binds, and its lines."""
+    """An import or a short assignment of a module: the names it binds and uses, and its lines."""
 
     names: frozenset[str]
+    uses: frozenset[str]
     lines: tuple[str, ...]
 
 
@@ -125,32 +135,46 @@ def _parsed(source: str) -> _Module:
     lines = tuple(file_lines(source))
     functions = tuple(
         _Entered(frozenset(function_source(lines, node).numbers), classes, _names_in(node, above))
-        for node, classes, above in _functions(tree, (), ())
+        for node, classes, above in _functions(tree, lines)
     )
     return _Module(lines, functions, tuple(_globals(tree, lines)))
 
 
 def _functions(
-    node: ast.AST, classes: tuple[tuple[int, int], ...], above: tuple[ast.ClassDef, ...]
+    node: ast.AST,
+    lines: Sequence[str],
+    classes: tuple[tuple[int, int], ...] = (),
+    above: tuple[ast.ClassDef, ...] = (),
 ) -> Iterator[tuple[Function, tuple[tuple[int, int], ...], tuple[ast.ClassDef, ...]]]:
     """Yield the outermost functions with the headers of their classes, in the file's order."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Function):
             yield child, classes, above
         elif isinstance(child, ast.ClassDef):
-            header = (child.lineno, max(child.lineno, child.body[0].lineno - 1))
-            ends = [each.end_lineno or 0 for each in (*child.bases, *child.keywords)]
-            header = (child.lineno, max([child.lineno, *ends]))
-            yield from _functions(child, (*classes, header), (*above, child))
+            headers = (*classes, _header(child, lines))
+            yield from _functions(child, lines, headers, (*above, child))
         else:
-            yield from _functions(child, classes, above)
+            yield from _functions(child, lines, classes, above)
+
+
+def _header(node: ast.ClassDef, lines: Sequence[str]) -> tuple[int, int]:
+    """Return the first and the last line of ``class …:``."""
+    ends = [each.end_lineno or 0 for each in (*node.bases, *node.keywords)]
+    last = max([node.lineno, *ends])
+    while last < node.body[0].lineno - 1 and ":" not in lines[last - 1].partition("#")[0]:
+        last += 1
+    return node.lineno, last
 
 
 def _names_in(node: Function, above: Iterable[ast.ClassDef]) -> frozenset[str]:
     """Return the names that a function uses, those of its classes' headers among them."""
     heads = [part for each in above for part in (*each.bases, *each.keywords)]
+    return _names([node, *heads])
+
+
+def _names(nodes: Iterable[ast.AST]) -> frozenset[str]:
     return frozenset(
-        each.id for top in (node, *heads) for each in ast.walk(top) if isinstance(each, ast.Name)
+        each.id for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name)
     )
 
 
@@ -159,13 +183,13 @@ def _globals(node: ast.AST, lines: Sequence[str]) -> Iterator[_Global]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             names = {each.asname or each.name.partition(".")[0] for each in child.names}
-            yield _Global(frozenset(names), _dedented(child, lines))
+            yield _Global(frozenset(names), frozenset(), _dedented(child, lines))
         elif isinstance(child, ast.Assign | ast.AnnAssign):
             targets = child.targets if isinstance(child, ast.Assign) else [child.target]
             bound = {each.id for each in targets if isinstance(each, ast.Name)}
             if bound and (child.end_lineno or 0) - child.lineno < _ASSIGNMENT_LINES:
-                yield _Global(frozenset(bound), _dedented(child, lines))
-        elif isinstance(child, ast.If | ast.Try):
+                yield _Global(frozenset(bound), _names([child]), _dedented(child, lines))
+        elif isinstance(child, ast.If | ast.Try | ast.ExceptHandler):
             yield from _globals(child, lines)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from stages.trace.repository.history import is_test_file, parent_of, test_files
-from stages.trace.repository.rows import Refused, rows_of
+from stages.trace.repository.rows import Refused, dropped, rows_of
 from stages.trace.repository.runs import (
     Session,
     outcome_word,
@@ -61,14 +61,15 @@ def _trace_fix(
         after.export(folder)
     _put_back(before, folders["before"], changed, repository)
     subjects = {
-        side: shard.subject(commit, environment, folder) for side, folder in folders.items()
-    }
-    outcomes = {
-        side: run_session(read_folder(folder), environment, repository, files)
+        side: shard.subject(commit, environment, read_folder(folder))
         for side, folder in folders.items()
     }
+    outcomes = {
+        side: run_session(subject.folder, environment, repository, files)
+        for side, subject in subjects.items()
+    }
     for session in outcomes.values():
-        made.cpu_seconds["fixes"] += session.cpu_seconds
+        made.cpu_seconds.update({"untraced": session.cpu_seconds})
     tests = fixed(outcomes["before"], outcomes["after"])
     if not tests:
         return
@@ -76,8 +77,6 @@ def _trace_fix(
         side: trace_tests(subjects[side].folder, environment, repository, files, only=tests)
         for side in folders
     }
-    from stages.trace.repository.shard import dropped
-
     for side in folders:
         made.layer, made.engine = traced[side].layer, traced[side].engine or made.engine
         made.cpu_seconds.update(traced[side].cpu_seconds)

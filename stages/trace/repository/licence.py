@@ -45,8 +45,8 @@ class _Unpacked(Distribution):
 
     @property
     def files(self) -> list[PackagePath]:
-        made = [_Text(("x.dist-info", name), name, text) for name, text in self._files.items()]
-        return made  # type: ignore[return-value]  what the licences ask of a file, a text has
+        found = self._files.items()  # what the licences ask of a file, a text has
+        return [_Text(("x.dist-info", name), name, text) for name, text in found]  # type: ignore
 
 
 def _core_metadata(project: str) -> str:

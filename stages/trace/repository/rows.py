@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model.trace import mark_line
+from model.trace import mark_line, unmark
+from stages.trace.counts import drop
 from stages.trace.redacted import redact_row
 from stages.trace.repository.context import Context, ContextError, Place, gather
 from stages.trace.repository.runs import Folder, Json, Traced
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.rows import episodes_of, trace_row, unfit
 from stages.trace.settings import TraceSettings
+from stages.trace.shards import Made
 from stages.trace.tracer.recording import Recording, frame_rows
 from stages.trace.tracer.source import file_lines
 
@@ -94,7 +96,7 @@ def _whole(
         raise Refused("lost", str(error)) from error
     numbers = _numbers(context, places)
     recording.text = context.text
-    recording.steps = [(event, numbers[line - 1], *rest) for event, line, *rest in recording.steps]
+    recording.steps = [(step[0], numbers[step[1] - 1], *step[2:]) for step in recording.steps]
     frames = frame_rows(context.text, recording.steps)
     file, _, inner = test.partition("::")
     row = trace_row(
@@ -154,10 +156,29 @@ def _marked(context: Context, frames: Frames) -> str:
     return mark_line("".join(context.text), line)
 
 
+def add(subject: Subject, traced: Traced, made: Made) -> None:
+    """Add a session's rows, drops and counts to what a shard has made."""
+    made.layer, made.engine = traced.layer, traced.engine or made.engine
+    made.cpu_seconds.update(traced.cpu_seconds)
+    made.tried["pytest"] += len(traced.outcomes)
+    for test, reason, detail in traced.dropped:
+        made.dropped.append(dropped(subject, test, reason, detail))
+    for test in traced.recordings:
+        try:
+            made.rows += rows_of(subject, traced, test)
+        except Refused as refused:
+            made.dropped.append(dropped(subject, test, refused.reason, str(refused)))
+
+
+def dropped(subject: Subject, test: str, reason: str, detail: str) -> Row:
+    """Return the dropped table's row of a test, or with "" of a whole session."""
+    origin = subject.repository.name
+    key = f"{origin}@{subject.revision[:19]}:{test}"
+    return drop(key, origin, test.partition("::")[0], reason, detail[:300])
+
+
 def check_row(row: Row) -> Iterator[str]:
     """Yield what is wrong with a row's frames: each SOURCE must be the line that it names."""
-    from model.trace import unmark
-
     lines = file_lines(unmark(row["context"]))
     for place, frame in enumerate(row["frames"]):
         if lines[frame["line"] - 1] != frame["source"]:

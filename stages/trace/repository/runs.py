@@ -148,7 +148,7 @@ def trace_tests(
     """Run the tests of ``files``, of those the ids of ``only``, and compare the three sessions."""
     plain = run_session(folder, environment, settings, files, only=only)
     made = Traced(outcomes=plain.tests, layer=plain.layer)
-    made.cpu_seconds["untraced"] = plain.cpu_seconds
+    made.cpu_seconds.update({"untraced": plain.cpu_seconds})
     if plain.problem:
         made.dropped.append(("", "session-failed", plain.problem))
         return made
@@ -157,8 +157,7 @@ def trace_tests(
         folder, environment, settings, files, only=only, tracing=True, digests_only=True
     )
     made.engine = traced.engine
-    made.cpu_seconds["pytest"] = traced.cpu_seconds
-    made.cpu_seconds["check"] = again.cpu_seconds
+    made.cpu_seconds.update({"pytest": traced.cpu_seconds, "check": again.cpu_seconds})
     for name, error in plain.failed_files.items():
         made.dropped.append((name, "not-collected", error[-200:]))
     for test in sorted({*plain.tests, *plain.stopped}):

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -198,8 +199,6 @@ def _watch(
                 over = True
             elif not over:
                 time.sleep(_POLL_SECONDS)
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # what the tests left running, too
-    except ProcessLookupError:
-        pass
     process.wait()

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stages.trace.counts import drop
 from stages.trace.repository.environment import Environment, environment_of
 from stages.trace.repository.fixes import trace_fixes
 from stages.trace.repository.history import earlier_commits, fix_commits, test_files
 from stages.trace.repository.licence import licence_of_tree
-from stages.trace.repository.rows import Refused, Subject, rows_of
-from stages.trace.repository.runs import Traced, read_folder, trace_tests
+from stages.trace.repository.rows import Subject, add
+from stages.trace.repository.runs import Folder, read_folder, trace_tests
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.repository.tree import Tree, tree_at
 from stages.trace.settings import TracePlacement, TraceSettings
@@ -76,10 +75,10 @@ class RepositoryShard:
             shown = read_folder(folder)
             for part in sessions(files, self.repository.files_per_session):
                 traced = trace_tests(shown, environment, self.repository, part)
-                subject = self.subject(tree.revision, environment, folder)
+                subject = self.subject(tree.revision, environment, shown)
                 add(subject, traced, made)
 
-    def subject(self, revision: str, environment: Environment, folder: Path) -> Subject:
+    def subject(self, revision: str, environment: Environment, folder: Folder) -> Subject:
         """Return what the rows of a folder have in common."""
         place = f"{self.settings.seed}:{self.repository.name}".encode()
         fraction = int(hashlib.sha256(place).hexdigest()[:8], 16) / 2**32
@@ -91,7 +90,7 @@ class RepositoryShard:
             self.licence,
             split,
             environment.version,
-            read_folder(folder),
+            folder,
         )
 
 
@@ -120,24 +119,3 @@ def repository_shards(
         if fixes := fix_commits(repository, tree.revision, seed):
             most = len(repository.fixes) + repository.max_fixes
             yield RepositoryShard(repository, settings, licence, tuple(fixes), most, fixes=True)
-
-
-def add(subject: Subject, traced: Traced, made: Made) -> None:
-    """Add a session's rows, drops and counts to what a shard has made."""
-    made.layer, made.engine = traced.layer, traced.engine or made.engine
-    made.cpu_seconds.update(traced.cpu_seconds)
-    made.tried["pytest"] += len(traced.outcomes)
-    for test, reason, detail in traced.dropped:
-        made.dropped.append(dropped(subject, test, reason, detail))
-    for test in traced.recordings:
-        try:
-            made.rows += rows_of(subject, traced, test)
-        except Refused as refused:
-            made.dropped.append(dropped(subject, test, refused.reason, str(refused)))
-
-
-def dropped(subject: Subject, test: str, reason: str, detail: str) -> dict[str, object]:
-    """Return the dropped table's row of a test, or with "" of a whole session."""
-    origin = subject.repository.name
-    key = f"{origin}@{subject.revision[:19]}:{test}"
-    return drop(key, origin, test.partition("::")[0], reason, detail[:300])

@@ -7,21 +7,21 @@ says what it is. So it is with its environment: versions of what is installed, d
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from stages.trace.repository.environment import environment_of, wheel_digests
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.repository.tree import tree_at
+from stages.trace.settings import TraceSettings
 
 
-def repositories_snapshot(repositories: Iterable[RepositorySettings]) -> dict[str, Any]:
+def snapshot(settings: TraceSettings) -> dict[str, Any]:
     """Return of each repository by its name the revision and what its environment holds.
 
     Raises `RepositoryError` when a repository or its interpreter is not there.
     """
-    return {each.name: _state(each) for each in repositories}
+    return {each.name: _state(each) for each in settings.repositories}
 
 
 def _state(repository: RepositorySettings) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class Tree:
         wanted = [name for name in names if name in self.files]
         if self.revision.startswith("sha256:"):
             return {name: (self.path / name).read_bytes() for name in wanted}
-        return dict(zip(wanted, _blobs(self.path, [self.files[n].content for n in wanted])))
+        contents = _blobs(self.path, [self.files[name].content for name in wanted])
+        return dict(zip(wanted, contents, strict=True))
 
     def export(self, folder: Path, names: Iterable[str] | None = None) -> None:
         """Write the files, or those of ``names``, under ``folder``; links last, and inside only."""

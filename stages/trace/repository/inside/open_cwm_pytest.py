@@ -111,7 +111,8 @@ class _Files:
         start = len(self.text)
         self.text += lines
         _say(file=name, start=start, lines=len(lines))
-        numbers, definitions = {}, {}
+        numbers: dict[int, int] = {}
+        definitions: dict[int, int] = {}
         for node in _functions(tree):
             shown = self._source.function_source(lines, node)
             numbers.update((number, start + number) for number in shown.numbers)
@@ -130,7 +131,7 @@ def _functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 def _code_of(item: pytest.Item) -> tuple[Callable[..., Any], CodeType] | None:
     """Return the function that a test's author wrote, beneath what decorates it."""
-    function = getattr(item, "obj", None)
+    function: Any = getattr(item, "obj", None)
     function = getattr(function, "__func__", function)
     inner = getattr(getattr(function, "hypothesis", None), "inner_test", None)
     try:
@@ -253,7 +254,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Say how a phase of a test ended."""
-    word = report.outcome
+    word: str = report.outcome
     if hasattr(report, "wasxfail"):
         word = "xfailed" if report.skipped else "xpassed"
     _say(phase=report.nodeid, when=report.when, outcome=word)
