@@ -137,6 +137,9 @@ def _traced(request: Request, *, contained: bool) -> OwnTrace:
 
 
 def _show(trace: OwnTrace, options: Options) -> None:
+    if not trace.recording.steps:  # the budgets had no room for the first frame
+        print(ending(trace), file=sys.stderr)
+        return
     if options.format in ("annotated", "listing"):
         table = annotated_table if options.format == "annotated" else listing
         terminal = sys.stdout.isatty()

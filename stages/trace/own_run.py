@@ -85,6 +85,8 @@ def run(request: Request) -> tuple[ShownSource, Recording]:
         tree = ast.parse(source, Path(request.file).name)
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes, or not in its encoding
         raise OwnCodeError(f"{request.file} is not Python: {error}") from error
+    if not source:
+        raise OwnCodeError(f"{request.file} is empty")
     if not request.name:
         return _run_program(request, source)
     _check_defined(tree, request)

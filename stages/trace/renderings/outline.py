@@ -96,19 +96,30 @@ Entry = Enter | Line | Fold | Skip | Leave
 def outline(trace: Trace) -> list[Entry]:
     """Return what is told of a trace; raises `TraceError` for frames that do not start with a
     call."""
-    return list(_Teller(Structure(trace.context)).call(tree(trace.frames), 0))
+    root = tree(trace.frames)
+    return list(_Teller(Structure(trace.context), root).call(root, 0))
 
 
 class _Teller:
     """Walks over the tree once; ``seen`` holds the lines told so far as bits."""
 
-    def __init__(self, structure: Structure) -> None:
+    def __init__(self, structure: Structure, root: Call) -> None:
         self.structure = structure
+        self._root = root
+        self._known: dict[int, Called] = {}
         self.seen = 0
         self.times: Counter[Called] = Counter()
 
+    def called(self, call: Call) -> Called:
+        """Return what was called, looked up once."""
+        if id(call) not in self._known:
+            found = self.structure.called(call, outermost=call is self._root)
+            self._known[id(call)] = found
+        return self._known[id(call)]
+
     def call(self, call: Call, depth: int) -> Iterator[Entry]:
-        called = self.structure.called(call, outermost=depth == 0)
+        """Tell a call in full."""
+        called = self.called(call)
         self.times[called] += 1
         yield Enter(depth, call, called)
         yield from self._calls(call.calls, depth + 1)
@@ -157,7 +168,7 @@ class _Teller:
             while number not in told:
                 number += 1
             news = _between(passes[first][0], passes[number][0])
-            resumed = self.structure.called(call).resumed
+            resumed = self.called(call).resumed
             yield Skip(depth, "passes", number - first, 0 if resumed else first + 1, news)
         for item in leaving:
             last = item is leaving[-1]
@@ -193,15 +204,23 @@ class _Teller:
         self.seen |= 1 << line
         condition = self.structure.conditions.get(line)
         holds = None if item.raised else self.structure.decision(item.frame, item.after)
-        end = call if call.end is not None and item is call.items[-1] else None
+        end = call if self._has_result(call) and item is call.items[-1] else None
         yields = end is not None and self._yields(end)
-        if self.structure.called(call).resumed:  # passes before are not known here
+        if self.called(call).resumed:  # passes before are not known here
             iteration, passes = 0, None
-        if item.raised or yields or (item.after is None and end is None):
+        ends = item.after is not None or (call.end is not None and item is call.items[-1])
+        if item.raised or yields or not ends:
             passes = None
-        called = tuple(dict.fromkeys(map(self.structure.called, item.calls)))
+        called = tuple(dict.fromkeys(map(self.called, item.calls)))
         yield Line(depth, item, loop, iteration, passes, holds, condition, called, end, yields)
         yield from self._calls(item.calls, depth + 1)
+
+    def _has_result(self, call: Call) -> bool:
+        """The None that a file or a class body ends with is CPython's affair."""
+        if call.end is None:
+            return False
+        kind = self.called(call).kind
+        return call.end.unwinding or kind not in ("module", "class")
 
     def _yields(self, call: Call) -> bool:
         if call.end is None or call.end.unwinding:
@@ -211,7 +230,7 @@ class _Teller:
     def _calls(self, calls: Sequence[Call], depth: int) -> Iterator[Entry]:
         folded = left = 0
         for call in calls:
-            called = self.structure.called(call)
+            called = self.called(call)
             is_new = self.times[called] < _CALLS or call.lines & ~self.seen
             if depth <= _DEPTH and is_new and not _is_small(call, called):
                 yield from self.call(call, depth)

@@ -313,6 +313,19 @@ def test_a_budget_cuts_a_trace_and_says_so(demo, form):
     assert "<|end_of_text|>" not in done.stdout
 
 
+def test_a_budget_of_nothing_shows_nothing(demo):
+    done = run(f"{demo}:gcd", 1, 2, "--events", 0)
+    assert (done.returncode, done.stdout) == (0, "") and "cut after 0 frames" in done.stderr
+
+
+def test_a_file_that_begins_with_a_function_is_a_program_all_the_same(tmp_path):
+    file = tmp_path / "first.py"
+    file.write_text("def f():\n    return 1\nf()\n")
+    lines = [" ".join(line.split()) for line in run(file).stdout.splitlines()]
+    assert "1 <module>" in lines and "3 f()" in lines and "1 │ def f(): called" in lines
+    assert lines[-1] == "ran to its end (7 frames)"
+
+
 @pytest.mark.parametrize("engine", ["native", "python"])
 def test_the_clock_cuts_what_no_event_can(tmp_path, monkeypatch, engine):
     monkeypatch.setattr("stages.trace.tracer.engine.engine_name", lambda: engine)
@@ -369,6 +382,7 @@ def test_a_command_line_without_sense_is_answered_with_code_2(
         ("x = 1\n1 / 0\ndef f(): pass\n", "line 2, fails on import: ZeroDivisionError"),
         ("import sys\nsys.exit(3)\ndef f(): pass\n", "line 2, fails on import: SystemExit: 3"),
         ("def f(): pass\x00\n", "is not Python"),
+        ("", "bad.py is empty"),
         ("import functools\ndef d(f):\n    return functools.wraps(f)(lambda: 1)\n"
          "@d\ndef f(): pass\n", "ran no line of f: a decorator answers in its place"),
     ],
