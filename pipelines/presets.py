@@ -194,9 +194,22 @@ def one_gpu() -> Preset:
             tasks=TaskSettings(
                 output_tasks=50_000, trace_tasks=50_000, fix_tasks=20_000, heldout_tasks=1_000
             ),
-            datasets=datasets(8_192),
+            datasets=datasets(8_192, "prose", "debugger"),
             pretrain=PretrainSettings(steps=600, schedule=schedule, **shape),
-            midtrain=MidtrainSettings(steps=300, schedule=schedule, **shape),
+            midtrain=MidtrainSettings(
+                steps=300,
+                schedule=schedule,
+                mix=(
+                    MixEntry(dataset="program_traces", weight=0.30, long="drop"),
+                    MixEntry(dataset="function_traces", weight=0.15, long="drop"),
+                    MixEntry(dataset="prose", weight=0.10, long="drop"),
+                    MixEntry(dataset="debugger", weight=0.05, long="drop"),
+                    MixEntry(dataset="trajectories", weight=0.05),
+                    MixEntry(dataset="code", weight=0.15),
+                    MixEntry(dataset="asserts", weight=0.20, long="drop"),
+                ),
+                **shape,
+            ),
             sft=SftSettings(steps=200, learning_rate=1e-5, warmup_steps=20, **shape),
             rl=RLSettings(
                 steps=200,
@@ -288,7 +301,9 @@ def cwm_32b() -> Preset:
                 max_value_chars=2_000,
                 max_frames=2_000,
             ),
-            datasets=datasets(131_072, code={"max_tokens": 8_192}, asserts={"max_tokens": 8_192}),
+            datasets=datasets(
+                131_072, "prose", code={"max_tokens": 8_192}, asserts={"max_tokens": 8_192}
+            ),
             pretrain=PretrainSettings(  # §4.2: 8 T tokens
                 steps=8_000_000_000_000 // (8_192 * 1_024),
                 schedule=schedule,
@@ -299,8 +314,9 @@ def cwm_32b() -> Preset:
                 steps=5_000_000_000_000 // (131_072 * 256),
                 schedule=schedule,
                 mix=(
-                    MixEntry(dataset="function_traces", weight=0.15, long="drop"),
+                    MixEntry(dataset="function_traces", weight=0.10, long="drop"),
                     MixEntry(dataset="program_traces", weight=0.05, long="drop"),
+                    MixEntry(dataset="prose", weight=0.05, long="drop"),  # §2.2: 75 M of 200 M
                     MixEntry(dataset="trajectories", weight=0.10, long="truncate"),
                     MixEntry(dataset="code", weight=0.55),
                     MixEntry(dataset="asserts", weight=0.15, long="drop"),

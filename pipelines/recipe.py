@@ -49,9 +49,14 @@ DATASETS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "function_traces": ("trace", {"rendering": "traces", "groups": ("function",)}),
     "trajectories": ("forage", {"rendering": "trajectories"}),
     "chats": ("tasks", {"rendering": "chats"}),
+    "prose": ("trace", {"rendering": "prose"}),
+    "debugger": ("trace", {"rendering": "debugger"}),
 }
 """What `tokenize.NAME` makes: the step whose artifact it reads, and what it makes of it. The two
 kinds of trace are apart so that training can weigh them."""
+
+EXTRAS = ("prose", "debugger")
+"""Data sets that only a recipe which asks for them has; mid-training may use them."""
 
 TRAINED = ("pretrain", "midtrain", "sft", "rl")
 """The steps that make checkpoints, in order."""
@@ -80,11 +85,17 @@ class Recipe:
     placements: Mapping[str, Any] = field(default_factory=dict)
 
 
-def datasets(max_tokens: int, **changes: Mapping[str, Any]) -> dict[str, TokenizeSettings]:
-    """Return each data set's settings for a context of ``max_tokens``, with its own changes."""
+def datasets(
+    max_tokens: int, *extras: str, **changes: Mapping[str, Any]
+) -> dict[str, TokenizeSettings]:
+    """Return each data set's settings for a context of ``max_tokens``, with its own changes.
+
+    ``extras`` are those of `EXTRAS` that the recipe has too.
+    """
     return {
         name: TokenizeSettings(**{"max_tokens": max_tokens, **made, **changes.get(name, {})})
         for name, (_, made) in DATASETS.items()
+        if name not in EXTRAS or name in extras
     }
 
 
@@ -125,7 +136,7 @@ def full(name: str, drift_policy: Literal["rerun", "ask"], recipe: Recipe) -> Pr
         )
         for name, settings in recipe.datasets.items()
     ]
-    world = tokens("code", "asserts", "program_traces", "function_traces", "trajectories")
+    world = tokens(*(name for name in recipe.datasets if name != "chats"))
     steps += [
         step(
             "pretrain",
