@@ -114,3 +114,15 @@ def test_every_node_names_its_image():
     """Without one Ray takes an Ubuntu whose Python is too old."""
     for kind in DESCRIPTION["available_node_types"].values():
         assert kind["node_config"]["ImageId"]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_what_training_mixes_is_tokenised(name):
+    at = {step.name: step for step in PRESETS[name]().steps}
+    for trained in ("pretrain", "midtrain", "sft"):
+        mixed = {entry.dataset for entry in at[trained].settings.mix}
+        assert mixed <= at[trained].inputs.keys()
+    made = {step.removeprefix("tokenize.") for step in at if step.startswith("tokenize.")}
+    extras = {"one_gpu": {"prose", "debugger"}, "cwm_32b": {"prose"}}.get(name, set())
+    assert made & {"prose", "debugger"} == extras
+    assert extras <= {entry.dataset for entry in at["midtrain"].settings.mix if entry.weight}
