@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.every_trace import watch
 from tests.head import Head, start_head, stop_head
 
 
@@ -22,6 +23,21 @@ def pytest_sessionfinish(session, exitstatus):
     if session.config.getoption("--no-skips") and skipped and exitstatus == 0:
         session.exitstatus = 1
         reporter.write_line(f"{skipped} skipped: with --no-skips that is a failure", red=True)
+
+
+@pytest.fixture(scope="session")
+def watched() -> Iterator[list[str]]:
+    with watch() as broken:
+        yield broken
+
+
+@pytest.fixture(autouse=True)
+def every_trace_holds(watched: list[str]) -> Iterator[None]:
+    """No test makes a trace that breaks what holds for every trace; see `tests.every_trace`."""
+    yield
+    found = watched[:]
+    watched.clear()
+    assert not found
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import ast
 import dis
 import inspect
 import sys
+from contextlib import suppress
 from typing import Any
 
 from stages.trace.tracer.rendering import render
@@ -49,12 +50,11 @@ class Naive:
         self._code = inspect.unwrap(names[entry]).__code__
         settrace = sys.settrace
         settrace(self)
-        try:
-            eval(call, names)
-        except (_EnoughSeen, Exception, SystemExit):
-            pass
-        finally:
-            settrace(None)
+        with suppress(_EnoughSeen, Exception, SystemExit):  # the program's own code runs here
+            try:
+                eval(call, names)
+            finally:
+                settrace(None)
 
     def __call__(self, frame: Any, event: str, arg: Any) -> Any:
         """See an event."""

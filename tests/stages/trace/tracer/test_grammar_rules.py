@@ -16,7 +16,7 @@ from tests.stages.trace.tracer.traces import ENGINES, trace
 
 
 def pieces(source, entry="main", arguments="", **limits):
-    """Trace with both engines and return the document in the grammar, special tokens as <|name|>."""
+    """Trace with both engines; return the document, its special tokens as <|name|>."""
     made = []
     for engine in ENGINES.values():
         recording = trace(source, entry, arguments, engine, **limits)
