@@ -58,8 +58,8 @@ def gather(sources: Mapping[str, str], places: Sequence[Place]) -> Context:
             found.append(None)
         text.append(f"# {name}\n")
         found.append(None)
-        for number, line in _part(name, sources, lines[name]):
-            text.append(line)
+        for number, shown in _part(name, sources, lines[name]):
+            text.append(shown)
             found.append((name, number) if number else None)
     return Context(tuple(text), tuple(found))
 
@@ -73,8 +73,8 @@ def _part(name: str, sources: Mapping[str, str], lines: set[int]) -> Iterator[tu
     if missing := lines.difference(*(each.numbers for each in entered)):
         raise ContextError("no-source", f"line {min(missing)} of {name} is in no function")
     header = _needed(module.globals, set().union(*(each.names for each in entered)))
-    for each in header:
-        yield from ((0, line) for line in each.lines)
+    for bound in header:
+        yield from ((0, line) for line in bound.lines)
     classes: tuple[int, ...] = ()
     for place, each in enumerate(entered):
         if place or header:
@@ -159,8 +159,8 @@ def _functions(
 
 def _header(node: ast.ClassDef, lines: Sequence[str]) -> tuple[int, int]:
     """Return the first and the last line of ``class …:``."""
-    ends = [each.end_lineno or 0 for each in (*node.bases, *node.keywords)]
-    last = max([node.lineno, *ends])
+    parts: list[ast.expr] = [*node.bases, *(each.value for each in node.keywords)]
+    last = max([node.lineno, *(each.end_lineno or 0 for each in parts)])
     while last < node.body[0].lineno - 1 and ":" not in lines[last - 1].partition("#")[0]:
         last += 1
     return node.lineno, last

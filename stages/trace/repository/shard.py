@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stages.trace.repository.environment import Environment, environment_of
+from stages.trace.repository.errors import RepositoryError
 from stages.trace.repository.fixes import trace_fixes
 from stages.trace.repository.history import earlier_commits, fix_commits, test_files
 from stages.trace.repository.licence import licence_of_tree
@@ -61,6 +62,10 @@ class RepositoryShard:
             if successful == self.most:
                 break
             tree = tree_at(Path(self.repository.path), revision)
+            if tree.revision != revision:
+                raise RepositoryError(
+                    f"{self.repository.path} is another one than when the shard was made"
+                )
             before = len(made.rows)
             self._trace_tree(tree, environment, made)
             successful += len(made.rows) > before

@@ -86,6 +86,10 @@ def countdown(n):
     while n:
         yield n
         n -= 1
+
+
+def initials(text):
+    return "".join(word[0] for word in text.split(" "))
 """,
     "tests/conftest.py": """\
 import pytest
@@ -222,17 +226,17 @@ def test_after():
     "tests/test_syntax.py": "def test_nothing(:\n",
 }
 FIXED = {
-    "src/shop/words.py": FILES["src/shop/words.py"].replace('"!"', '"!!"'),
+    "src/shop/words.py": FILES["src/shop/words.py"].replace('split(" ")', "split()"),
     "tests/test_words.py": """\
-from shop.words import shout
+from shop.words import initials
 
 
-def test_twice():
-    assert shout("a") == "A!!"
+def test_two_spaces():
+    assert initials("a  b") == "ab"
 
 
-def test_type():
-    assert isinstance(shout("a"), str)
+def test_one_space():
+    assert initials("a b") == "ab"
 """,
 }
 
