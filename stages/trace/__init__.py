@@ -1,28 +1,31 @@
 """Trace: execute code in the sandbox and record, line by line, what it did.
 
-corpus ─→ candidates ─→ doctests ─┬────────────────┐
-                           └→ mutate ─→ calls ─────┼→ rows ─→ select ─→ train, heldout, dropped
-          programs (generated) ────────────────────┘
+corpus ─→ candidates ─→ function shards ────────┐
+          generated programs ─→ program shards ─┼→ workers ─→ files ─→ selection ─→ train, heldout
+          repositories ─→ repository shards ────┘                                   dropped, card.md
 
-candidates.py  the corpus's functions that have doctests, a bounded choice of them
-doctests.py    inputs that people wrote: the calls in the examples     (in the sandbox)
-mutate.py      new literal arguments from old ones                     (in the sandbox)
-programs.py    small generated programs, level by level                (in the sandbox)
-tracer.py      the tracer: calls of functions as recordings            (in the sandbox)
-engine.py      which engine follows the program                        (in the sandbox)
-native/        the engine in C, built with the package                 (in the sandbox)
-reference.py   the same in Python, by ``sys.settrace``                 (in the sandbox)
-recording.py   a trace in the making, and its budgets                  (in the sandbox)
-rendering.py   values as text, bounded                                 (in the sandbox)
-arguments.py   a call's arguments as source                            (in the sandbox)
-source.py      which lines a trace shows
-worker.py      batches: what the sandbox is asked to do                (in the sandbox)
-batches.py     what one sandbox is given at a time, and the second look at what it made
-rows.py        rows, split, duplicates and the quota on exceptions
-counts.py      statistics and the rows of the dropped table
 run.py         the stage
+settings.py    what is traced, and where
+candidates.py  the corpus's functions, a bounded choice of them
+programs/      small generated programs: levels, and families with a difficulty
+repository/    repositories' own tests
+inputs/        inputs of functions: doctests, tests, guesses and more  (most in the sandbox)
+worker.py      batches: what the sandbox is asked to do                (in the sandbox)
+tracer/        the tracer: calls of functions as recordings            (in the sandbox)
+batches.py     shards of functions and of programs, and the second look at what they made
+rows.py        rows from recordings
+episodes.py    long traces cut by function
+redacted.py    traces without secrets
+shards.py      what a shard is, and its files
+workers.py     who makes shards: Ray actors, lost ones replaced
+selection.py   which traces are kept, from digests alone
+buckets.py     sorting more traces than memory holds
+output.py      the artifact's tables
+counts.py      statistics and the rows of the dropped table
+card.py        the data card
+renderings/    traces for reading: annotated source, prose, the neural debugger's sessions
 own_code.py    ``python -m stages.trace``: one's own function, in this process
-listing.py     and how it is shown
+own_run.py     and how it is run
 """
 
 from cluster.dag.stage import Stage
@@ -34,12 +37,13 @@ __all__ = ["STAGE", "Recording", "TraceLimits", "trace_source"]
 
 STAGE = Stage(
     name="trace",
-    revision=2,
+    revision=3,
     run="stages.trace.run:run",
     settings=TraceSettings,
     placement=TracePlacement,
     inputs={"corpus": (CORPUS,)},
     output=TRACES,
+    snapshot="stages.trace.repository.snapshot:snapshot",
     bundles="stages.trace.settings:bundles",
     modules=(
         "cluster.sandbox",
@@ -47,6 +51,8 @@ STAGE = Stage(
         "model.frames",
         "model.tokens",
         "model.trace",
+        "stages.crawl.licences",
+        "stages.redaction",
         "stages.tables",
     ),
     headline=("traces", "functions", "distributions"),

@@ -1,20 +1,38 @@
-"""From recordings to rows: keys, the split, and what is left out when all shards are there."""
+"""From recordings to rows: keys, coverage, the split, episodes, and what is not worth keeping."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import platform
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from model.frames import Frame
 from model.trace import mark_line
 from stages.trace.candidates import Candidate
+from stages.trace.episodes import cut_episodes
+from stages.trace.inputs.drivers import with_driver
 from stages.trace.programs import shape
 from stages.trace.settings import TraceSettings
+from stages.trace.tracer.recording import Recording
+from stages.trace.tracer.source import ShownSource
 
 Row = dict[str, Any]
+Found = Mapping[str, Any]
+"""A recording as the sandbox sent it: `Recording.to_json`, with its "method" and "digest"."""
 
 _KEPT = frozenset({"return", "exception", "event-budget", "byte-budget"})
+_DEFAULTS: Row = {
+    "document": "",
+    "revision": "",
+    "test": "",
+    "pair": "",
+    "side": "",
+    "tampered": False,
+    "deterministic": True,
+    "episode": 0,
+}
 
 
 def trace_key(context: str, entry: str, frames: Sequence[Mapping[str, Any]]) -> str:
@@ -23,114 +41,135 @@ def trace_key(context: str, entry: str, frames: Sequence[Mapping[str, Any]]) -> 
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def program_row(found: Mapping[str, Any], python: str, layer: str) -> Row:
+def coverage(frames: Sequence[Mapping[str, Any]]) -> str:
+    """Return a digest of which lines were executed, however often and in whatever order."""
+    lines = sorted({frame["line"] for frame in frames if frame["event"] == "line"})
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()[:16]
+
+
+def trace_row(
+    *, context: str, entry: str, frames: Sequence[Mapping[str, Any]], **columns: Any
+) -> Row:
+    """Return a row of `stages.tables.TRACES`; its key and coverage are computed here.
+
+    Of the other columns those of a plain trace of generated code need not be given: "document",
+    "revision", "test", "pair", "side" are empty, "episode" is 0. "split" is no column of the table.
+    """
+    return {
+        **_DEFAULTS,
+        "key": trace_key(context, entry, frames),
+        "context": context,
+        "entry": entry,
+        "frames": frames,
+        "coverage": coverage(frames),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        **columns,
+    }
+
+
+def program_row(found: Found, settings: TraceSettings, layer: str) -> Row:
     """Return the row of a generated program; its group is its shape, whatever its names."""
     source = found["source"]
-    entry_line = source[: source.index(f"def {found['name']}(")].count("\n") + 1
-    context = mark_line(source, entry_line)
-    return {
-        "key": trace_key(context, found["name"], found["frames"]),
-        "source": "program",
-        "document": "",
-        "origin": "generator",
-        "licence": "Apache-2.0",
-        "name": found["program"],
-        "context": context,
-        "entry": found["name"],
-        "arguments": found["arguments"],
-        "literal": True,
-        "input_method": "generated",
-        "revision": "",
-        "test": "",
-        "pair": "",
-        "side": "",
-        "coverage": "",
-        "tampered": False,
-        "deterministic": True,
-        "frames": found["frames"],
-        "outcome": found["outcome"],
-        "result": found["result"],
-        "episode": 0,
-        "group": shape(source),
-        "python": python,
-        "sandbox": layer,
-    }
+    recording = Recording.from_json(found, source.splitlines(keepends=True))
+    entry_line = source[: source.index(f"def {recording.name}(")].count("\n") + 1
+    group = shape(source)
+    return trace_row(
+        context=mark_line(source, entry_line),
+        entry=recording.name,
+        frames=recording.frames,
+        source="program",
+        origin="generator",
+        licence="Apache-2.0",
+        name=found["program"],
+        arguments=recording.arguments or "",
+        literal=recording.arguments is not None,
+        input_method="generated",
+        tampered=recording.tampered,
+        outcome=recording.outcome,
+        result=recording.result,
+        group=group,
+        split=program_split(group, settings),
+        sandbox=layer,
+    )
 
 
-def function_row(found: Mapping[str, Any], candidate: Candidate, python: str, layer: str) -> Row:
+def function_row(found: Found, candidate: Candidate, layer: str, deterministic: bool) -> Row:
     """Return the row of one call of a real function; its group is its document."""
-    context = mark_line("".join(candidate.shown.text), candidate.shown.entry_line)
-    return {
-        "key": trace_key(context, candidate.function, found["frames"]),
-        "source": "function",
-        "document": candidate.document,
-        "origin": candidate.origin,
-        "licence": candidate.licence,
-        "name": candidate.name,
-        "context": context,
-        "entry": candidate.function,
-        "arguments": found["arguments"] or "",
-        "literal": found["arguments"] is not None,
-        "input_method": found["method"],
-        "revision": "",
-        "test": "",
-        "pair": "",
-        "side": "",
-        "coverage": "",
-        "tampered": False,
-        "deterministic": True,
-        "frames": found["frames"],
-        "outcome": found["outcome"],
-        "result": found["result"],
-        "episode": 0,
-        "group": candidate.document,
-        "python": python,
-        "sandbox": layer,
-    }
+    driver = found.get("driver", "")
+    shown: ShownSource = with_driver(candidate.shown, driver) if driver else candidate.shown
+    recording = Recording.from_json(found, shown.text)
+    return trace_row(
+        context=mark_line("".join(shown.text), shown.entry_line),
+        entry="main" if driver else candidate.function,
+        frames=recording.frames,
+        source="function",
+        document=candidate.document,
+        origin=candidate.origin,
+        licence=candidate.licence,
+        name=candidate.name,
+        arguments=recording.arguments or "",
+        literal=recording.arguments is not None,
+        input_method=found["method"],
+        tampered=recording.tampered,
+        deterministic=deterministic,
+        outcome=recording.outcome,
+        result=recording.result,
+        group=candidate.document,
+        split=candidate.split,
+        sandbox=layer,
+    )
 
 
-def unfit(row: Row, min_lines: int) -> tuple[str, str] | None:
-    """Return why a single trace is not kept, or None."""
-    if row["outcome"] == "call-budget":
-        return "call-budget", "its callees, which are stepped over, make too many calls"
-    if row["outcome"] not in _KEPT:
-        return "lost", "tracing was tampered with, or the stack ran out"
-    lines = sum(frame["event"] == "line" for frame in row["frames"])
-    if lines < min_lines:
-        return "too-short", f"{lines} line events, wanted are {min_lines}"
-    return None
-
-
-def program_split(row: Row, settings: TraceSettings) -> str:
+def program_split(group: str, settings: TraceSettings) -> str:
     """Return the split of a program: a hash of its shape, so that no shape is in both."""
-    place = int(hashlib.sha256(f"{settings.seed}:{row['group']}".encode()).hexdigest()[:8], 16)
+    place = int(hashlib.sha256(f"{settings.seed}:{group}".encode()).hexdigest()[:8], 16)
     return "heldout" if place < settings.heldout_fraction * 2**32 else "train"
 
 
-def select(
-    rows: Iterable[Row], exception_fraction: float
-) -> tuple[list[Row], list[tuple[Row, str, str]]]:
-    """Sort by key, drop repeats, and hold the exceptions of functions to their quota.
+def episodes_of(row: Row, settings: TraceSettings) -> list[Row]:
+    """Return a trace as it is, or cut into episodes when it is longer than ``episode_events``.
 
-    Returns the kept rows and (row, reason, detail) of the others. Runs over a whole split, so that
-    the result does not depend on how the work was divided.
+    The first episode is of the same call as the trace; how the others were called is not known as
+    source.
     """
-    kept: list[Row] = []
-    dropped: list[tuple[Row, str, str]] = []
-    exceptions: list[Row] = []
-    seen: set[Any] = set()
-    for row in sorted(rows, key=lambda each: (each["key"], each["name"], each["arguments"])):
-        call = (row["context"], row["arguments"]) if row["literal"] else row["key"]
-        if call in seen or row["key"] in seen:
-            dropped.append((row, "duplicate", "the same trace or call is there"))
-            continue
-        seen |= {call, row["key"]}
-        is_exception = row["source"] == "function" and row["outcome"] == "exception"
-        (exceptions if is_exception else kept).append(row)
-    others = sum(row["source"] == "function" for row in kept)
-    allowed = int(others * exception_fraction / (1 - exception_fraction))
-    dropped += [
-        (row, "exception-quota", f"{allowed} are allowed beside {others} others")
-        for row in exceptions[allowed:]
-    ]
-    return sorted(kept + exceptions[:allowed], key=lambda row: str(row["key"])), dropped
+    if not settings.episode_events or len(row["frames"]) <= settings.episode_events:
+        return [row]
+    episodes = cut_episodes(
+        map(Frame.from_row, row["frames"]),
+        depth=settings.episode_depth,
+        step_in=settings.step_in,
+        events=settings.episode_events,
+        seed=f"{settings.seed}:{row['key']}",
+    )
+    rows = []
+    for place, episode in enumerate(episodes, 1):
+        outcome, result = episode.ending
+        inner: Row = {}
+        if place > 1:
+            module = row["name"].partition(":")[0]
+            inner = {"name": f"{module}:{episode.name}", "arguments": "", "literal": False}
+        changed = {"outcome": outcome, "result": result, "episode": place, **inner}
+        rest = {name: value for name, value in row.items() if name not in ("key", "coverage")}
+        whole = {
+            "context": episode.context(row["context"]),
+            "entry": episode.name or row["entry"],
+            "frames": [frame.to_row() for frame in episode.frames],
+        }
+        rows.append(trace_row(**{**rest, **changed, **whole}))
+    return rows
+
+
+def unfit(row: Row, settings: TraceSettings) -> tuple[str, str] | None:
+    """Return why a single trace is not kept, or None."""
+    if row["outcome"] == "call-budget":
+        return "call-budget", "its callees, which are stepped over, make too many calls"
+    if row["tampered"] and not settings.keep_flagged:
+        return "tampered", "the program meddled with tracing"
+    if row["outcome"] not in _KEPT:
+        return "lost", "the stack ran out, or tracing was ended by the program"
+    if not row["deterministic"] and not settings.keep_flagged:
+        return "nondeterministic", "two executions differ"
+    lines = sum(frame["event"] == "line" for frame in row["frames"])
+    if lines < settings.min_lines:
+        return "too-short", f"{lines} line events, wanted are {settings.min_lines}"
+    return None

@@ -1,76 +1,79 @@
-"""The trace stage: choose functions, trace them and generated programs in sandboxes, select."""
+"""The trace stage: cut the work into shards, make them in sandboxes, select, write.
+
+A shard's files stay in the step's scratch folder until the artifact is published: an execution that
+was killed is gone on with where it was. Rows pass from the workers to the artifact through these
+files alone; the stage's own process holds digests of them.
+"""
 
 from __future__ import annotations
 
 import logging
-import platform
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
-from cluster.sandbox import Result
-from stages.tables import DROPPED, TRACES, read_table, write_table
-from stages.trace.batches import Done, Task, function_tasks, program_tasks, trace_task
+from stages.tables import read_table
+from stages.trace.batches import Inputs, function_shards, program_shards
 from stages.trace.candidates import Candidate, Skipped, candidates_of, choose
-from stages.trace.counts import drop, drop_order, drop_trace, summarise
-from stages.trace.rows import function_row, program_row, program_split, select, unfit
+from stages.trace.card import Facts, examples, write_card
+from stages.trace.counts import Work, drop, left_out, selected
+from stages.trace.inputs.harvest import harvest
+from stages.trace.inputs.llm import ask
+from stages.trace.output import SPLITS, read_index, write_tables
+from stages.trace.repository.shard import repository_shards
+from stages.trace.selection import Index, Verdicts, select
 from stages.trace.settings import TracePlacement, TraceSettings
+from stages.trace.shards import Shard, finished, sweep
 from stages.trace.tracer.engine import NOTICE
+from stages.trace.workers import make_shards
 
 _LOG = logging.getLogger(__name__)
-_SPLITS = ("train", "heldout")
 _COLUMNS = ["sha256", "text", "origin", "path", "licence"]
-
-Row = dict[str, Any]
-
-
-class TracingFailed(RuntimeError):  # noqa: N818  it reads as what happened
-    """The project's own generated programs could not be traced; says what the sandbox said."""
+_SAY_SECONDS = 5.0
 
 
 def run(context: StepContext) -> None:
-    """Trace the corpus's functions and generated programs into ``context.output``."""
+    """Trace functions, generated programs and repositories' tests into ``context.output``."""
     settings: TraceSettings = context.settings
     placement: TracePlacement = context.placement or TracePlacement()
-    found, skipped = _scan(context.inputs["corpus"].path, settings)
+    corpus = context.inputs["corpus"].path
+    found, skipped = _scan(corpus, settings)
     chosen = choose(found, settings)
-    _LOG.info("%d functions with doctests, %d chosen", len(found), len(chosen))
-    rows: dict[str, list[Row]] = {split: [] for split in _SPLITS}
-    dropped = [
-        drop(each.name, each.origin, each.path, each.reason, each.detail) for each in skipped
+    _LOG.info("%d functions, %d chosen", len(found), len(chosen))
+    counts: dict[str, Any] = {"functions.found": len(found), "functions.chosen": len(chosen)}
+    inputs = _inputs(chosen, corpus, context.scratch, settings, placement, counts)
+    shards: list[Shard] = [
+        *repository_shards(settings, placement),
+        *function_shards(chosen, inputs, settings, placement),
+        *program_shards(settings, placement),
     ]
-    cpu = 0.0
-    engines = Counter[str]()
-    tasks = [*function_tasks(chosen, settings, placement), *program_tasks(settings, placement)]
-    for done in _with_progress(_execute(tasks, placement), len(tasks)):
-        cpu += done.checking_cpu_seconds
-        engines[done.engine] += 1
-        if done.engine == "python" and engines[done.engine] == 1:
-            _LOG.warning(NOTICE)
-        for task, result in done.parts:
-            cpu += result.cpu_seconds
-            for split, row in _rows(task, result, settings, done.layer, dropped):
-                rows[split].append(row)
-    kept: list[Row] = []
-    for split in _SPLITS:
-        selected, left_out = select(rows[split], settings.exception_fraction)
-        write_table(context.output / split, TRACES, selected, shard_rows=5_000)
-        dropped += [drop_trace(*each) for each in left_out]
-        kept += [{**row, "split": split} for row in selected]
-    write_table(context.output / "dropped", DROPPED, sorted(dropped, key=drop_order))
-    counts = summarise(kept, dropped, len(found), len(chosen), cpu)
-    counts |= {f"batches.engine.{name}": count for name, count in sorted(engines.items())}
+    folder = context.scratch / "shards"
+    folder.mkdir(exist_ok=True)
+    work = _make(shards, folder, placement)
+    index = read_index((shard.name for shard in shards), folder)
+    verdicts = select(
+        index,
+        per_coverage=settings.per_coverage,
+        exception_fraction=settings.exception_fraction,
+    )
+    reasons = left_out(verdicts) + work.dropped
+    reasons.update(each.reason for each in skipped)
+    counts |= selected(index, verdicts) | work.statistics()
+    counts |= {f"dropped.{reason}": count for reason, count in sorted(reasons.items())}
+    counts["functions.yield"] = counts["functions"] / len(chosen) if chosen else 0.0
+    _write(context, shards, index, verdicts, skipped, Facts(settings, work, reasons, counts))
     write_statistics(context.statistics_file, counts)
+    _say(work, counts)
 
 
 def _scan(corpus: Path, settings: TraceSettings) -> tuple[list[Candidate], list[Skipped]]:
     found: list[Candidate] = []
     skipped: list[Skipped] = []
-    for split in _SPLITS:
+    for split in SPLITS:
         for document in read_table(corpus / split, _COLUMNS):
             for each in candidates_of(document, split, settings):
                 if isinstance(each, Candidate):
@@ -80,65 +83,99 @@ def _scan(corpus: Path, settings: TraceSettings) -> tuple[list[Candidate], list[
     return found, skipped
 
 
-def _execute(tasks: Sequence[Task], placement: TracePlacement) -> Iterator[Done]:
-    """Yield the batches' results in order, from Ray's workers when Ray runs."""
-    import ray  # planning imports this package, and needs no Ray
+def _inputs(
+    chosen: Sequence[Candidate],
+    corpus: Path,
+    scratch: Path,
+    settings: TraceSettings,
+    placement: TracePlacement,
+    counts: dict[str, Any],
+) -> Inputs:
+    """Find inputs outside the sandbox: in the corpus, and by asking a language model."""
+    inputs: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    if chosen and "harvest" in settings.input_methods:
+        documents = (
+            document
+            for split in SPLITS
+            for document in read_table(corpus / split, ["path", "text"])
+        )
+        called = harvest(documents)
+        for each in chosen:
+            inputs[each.name] += [("harvest", one) for one in called.get(each.name, ())]
+    if chosen and settings.llm is not None and "llm" in settings.input_methods:
+        sources = {each.name: "".join(each.shown.text) for each in chosen}
+        answers = ask(sources, settings.llm, placement.llm, scratch / "llm")
+        for name, found in answers.inputs.items():
+            inputs[name] += [("llm", one) for one in found]
+        counts |= {f"llm.{name}": count for name, count in sorted(answers.counts.items())}
+    return inputs
 
-    if not ray.is_initialized():
-        yield from map(trace_task, tasks)
-        return
-    remote = ray.remote(num_cpus=placement.cpus)(trace_task)
-    waiting: list[Any] = []
-    for task in tasks:
-        waiting.append(remote.remote(task))
-        if len(waiting) == placement.workers:
-            yield ray.get(waiting.pop(0))
-    for reference in waiting:
-        yield ray.get(reference)
 
-
-def _with_progress(results: Iterable[Done], total: int) -> Iterator[Done]:
-    started = said = time.monotonic()
-    for number, done in enumerate(results, 1):
-        yield done
+def _make(shards: Sequence[Shard], folder: Path, placement: TracePlacement) -> Work:
+    """Make the shards that are not there; say now and then how it goes."""
+    work, rest = Work(), []
+    sweep(folder, (shard.name for shard in shards))
+    for shard in shards:
+        there = finished(shard.name, folder)
+        if there is None:
+            rest.append(shard)
+        else:
+            work.add(there)
+    work.found_there = work.shards
+    if work.shards:
+        _LOG.info("%d of %d shards are there from before", work.shards, len(shards))
+    before, begun = work.made, time.monotonic()
+    said = begun
+    for counts in make_shards(rest, folder, placement):
+        work.add(counts)
+        if counts.engine == "python" and work.engines["python"] == 1:
+            _LOG.warning(NOTICE)
         now = time.monotonic()
-        if now - said > 5:
+        if now - said > _SAY_SECONDS:
             said = now
-            left = (now - started) / number * (total - number)
-            _LOG.info("%d of %d batches traced, %.0f s to go", number, total, left)
-
-
-def _rows(
-    task: Task, result: Result, settings: TraceSettings, layer: str, dropped: list[Row]
-) -> Iterator[tuple[str, Row]]:
-    """Yield (split, row) of what a batch recorded; append what is left out to ``dropped``."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    if result.outcome != "ok":
-        for each in task.candidates:
-            dropped.append(drop(each.name, each.origin, "", result.outcome, result.error[-300:]))
-        if not task.candidates:
-            raise TracingFailed(
-                f"generated programs were not traced: {result.outcome} {result.error}"
+            done = work.shards - work.found_there
+            rate = (work.made - before) / (now - begun)
+            left = (now - begun) / done * (len(rest) - done)
+            _LOG.info(
+                "%d of %d shards, %d traces, %.0f traces/s, %.0f s to go",
+                work.shards,
+                len(shards),
+                work.made,
+                rate,
+                left,
             )
-        return
-    if not task.candidates:
-        for found in result.value:
-            row = program_row(found, python, layer)
-            reason = unfit(row, settings.min_lines)
-            if reason is None:
-                yield program_split(row, settings), row
-            else:
-                dropped.append(drop_trace(row, *reason))
-        return
-    for candidate, outcome in zip(task.candidates, result.value, strict=True):
-        for why, detail in outcome["dropped"]:
-            dropped.append(drop(candidate.name, candidate.origin, "", why, detail))
-        if not outcome["recordings"] and not outcome["dropped"]:
-            dropped.append(drop(candidate.name, candidate.origin, "", "no-call", "of its own"))
-        for found in outcome["recordings"]:
-            row = function_row(found, candidate, python, layer)
-            reason = unfit(row, settings.min_lines)
-            if reason is None:
-                yield candidate.split, row
-            else:
-                dropped.append(drop_trace(row, *reason))
+    return work
+
+
+def _write(
+    context: StepContext,
+    shards: Sequence[Shard],
+    index: Index,
+    verdicts: Verdicts,
+    skipped: Sequence[Skipped],
+    facts: Facts,
+) -> None:
+    shown = write_tables(
+        [shard.name for shard in shards],
+        context.scratch / "shards",
+        index,
+        verdicts,
+        context.output,
+        context.scratch / "buckets",
+        dropped=[
+            drop(each.name, each.origin, each.path, each.reason, each.detail) for each in skipped
+        ],
+        wanted=examples(index, verdicts),
+    )
+    write_card(context.output / "card.md", facts, index, verdicts, shown)
+
+
+def _say(work: Work, counts: Mapping[str, Any]) -> None:
+    for method, tried, valid, seconds in work.methods():
+        rate = f"{valid / seconds:.0f} a CPU second" if seconds else "no CPU time of its own"
+        _LOG.info("%s: %d tried, %d traces, %s", method, tried, valid, rate)
+    for kind in ("source", "outcome"):
+        found = {
+            k.rpartition(".")[2]: n for k, n in counts.items() if k.startswith(f"traces.{kind}.")
+        }
+        _LOG.info("%s: %s", kind, ", ".join(f"{name} {count}" for name, count in found.items()))

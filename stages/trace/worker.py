@@ -24,7 +24,7 @@ from stages.trace.inputs.forks import ForkLimits, Harm, Work, in_forks
 from stages.trace.inputs.mains import has_main, run_main
 from stages.trace.inputs.methods import METHODS, Counts, Methods, seed_of
 from stages.trace.inputs.unittests import run_tests, test_modules
-from stages.trace.programs import generate, within_bounds
+from stages.trace.programs import draw, keeps
 from stages.trace.tracer.alarm import alarm
 from stages.trace.tracer.source import ShownSource, file_lines
 from stages.trace.tracer.tracer import TraceLimits, trace_source
@@ -34,15 +34,15 @@ _TEST_RESTARTS = 3
 
 
 def trace_programs(payload: Mapping[str, Any]) -> list[Json]:
-    """Generate and trace programs ``start`` to ``stop`` of a level; those out of bounds are left
+    """Generate and trace programs ``start`` to ``stop`` of a family; those out of bounds are left
     out.
     """
     limits = TraceLimits(**payload["limits"])
     found = []
     for index in range(payload["start"], payload["stop"]):
-        program = generate(payload["seed"], payload["level"], index)
+        program = draw(payload["seed"], payload["family"], payload["difficulty"], index)
         recording = trace_source(program.source, program.entry, program.arguments, limits)
-        if recording.outcome == "return" and within_bounds(recording.frames):
+        if keeps(payload["family"], recording.outcome, recording.frames):
             found.append({**recording.to_json(), "program": program.name, "source": program.source})
     return found
 
