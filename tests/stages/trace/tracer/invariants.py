@@ -51,12 +51,17 @@ def _check_each(frames: Sequence[Row], lines: Sequence[str]) -> None:
 def _check_balance(frames: Sequence[Row]) -> int:
     """Check that every return closes the scope on top; return the depth at the end."""
     depth = -1
-    for number, frame in enumerate(frames):
+    left: Row | None = None  # where the entry's scope was left
+    for frame in frames:
         if frame["event"] == "call":
-            assert number == 0 or depth >= 0, "nothing follows the return of the entry"
+            if left is not None and depth == -1:  # by a yield: an entry may be a generator
+                resumed = frame["line"] == left["line"] and not left["unwinding"]
+                assert resumed, "nothing follows the return of the entry"
             depth += 1
         assert frame["depth"] == depth >= 0, "frames lie where their scope does"
-        depth -= frame["event"] == "return"
+        if frame["event"] == "return":
+            depth -= 1
+            left = frame
     return depth
 
 
