@@ -1,5 +1,7 @@
 """What is told of a trace: every line that ran, every number right, long loops in short."""
 
+import ast
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +53,31 @@ def test_every_case_is_told_whole(name):
 @given(trace=programs())
 def test_every_program_is_told_whole(trace):
     holds_together(trace)
+
+
+def judged(entry):
+    """Return what Python says of a line's condition: its test, with the locals that are literals;
+    None where there is none."""
+    head, _, test = entry.item.frame.source.strip().partition(" ")
+    if head not in ("if", "elif", "while") or not test.endswith(":") or entry.item.calls:
+        return None
+    try:
+        known = {n: ast.literal_eval(v) for n, v in entry.item.frame.locals if n in test}
+        return bool(eval(test[:-1], {}, known))
+    except (NameError, ValueError, SyntaxError):
+        return None
+
+
+@settings(max_examples=150, deadline=None)
+@given(trace=programs())
+def test_what_is_said_of_conditions_is_what_python_says(trace):
+    for entry in outline(trace):
+        if isinstance(entry, Line) and (true := judged(entry)) is not None:
+            if entry.loop is not None and entry.loop.is_tested:
+                assert not entry.iteration or true
+                assert entry.passes is None or not true
+            else:
+                assert entry.holds in (None, true)
 
 
 NESTED = """\
