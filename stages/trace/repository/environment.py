@@ -84,8 +84,10 @@ def _ask(interpreter: str) -> dict[str, Any]:
     if shutil.which(interpreter) is None:
         raise RepositoryEnvironmentError(f"there is no interpreter {interpreter}")
     run = _run([interpreter, "-I", "-c", _ASK])
-    if run.returncode:
-        raise RepositoryEnvironmentError(f"{interpreter} does not start: {run.stderr[-500:]}")
+    if run.returncode or not run.stdout:
+        raise RepositoryEnvironmentError(
+            f"{interpreter} does not start as a Python: {run.stderr.strip()[-500:]}"
+        )
     said: dict[str, Any] = json.loads(run.stdout)
     return said
 

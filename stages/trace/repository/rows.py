@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from model.trace import mark_line, unmark
 from stages.trace.counts import drop
 from stages.trace.redacted import redact_row
 from stages.trace.repository.context import Context, ContextError, Place, gather
-from stages.trace.repository.runs import Folder, Json, Traced
+from stages.trace.repository.runs import Folder, Traced
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.rows import episodes_of, trace_row, unfit
 from stages.trace.settings import TraceSettings
@@ -50,8 +51,7 @@ def rows_of(
 
     Raises `Refused` when the trace is not to be kept.
     """
-    value = traced.recordings[test]
-    places = _places(value)
+    value, places = _read(traced.recordings[test])
     context, row = _whole(subject, value, places, test)
     row |= {
         "pair": pair,
@@ -73,19 +73,20 @@ def rows_of(
     return kept
 
 
-def _places(value: Json) -> list[Place]:
-    """Return where the lines of a recording stand; it may be forged."""
+def _read(text: str) -> tuple[Mapping[str, Any], list[Place]]:
+    """Return a recording and where its lines stand; it may be forged."""
+    value = json.loads(text)
     try:
         places = [(str(name), int(line)) for name, line in value["places"]]
     except (KeyError, TypeError, ValueError) as error:
         raise Refused("lost", f"no recording: {error!r}") from error
-    if not places or not value["trace"]["steps"]:
+    if not places:
         raise Refused("lost", "nothing was recorded")
-    return places
+    return value, places
 
 
 def _whole(
-    subject: Subject, value: Json, places: Sequence[Place], test: str
+    subject: Subject, value: Mapping[str, Any], places: Sequence[Place], test: str
 ) -> tuple[Context, Row]:
     """Return the row of a whole trace, with the context of all that it enters."""
     sources = subject.folder.sources

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cluster.sandbox import Limits, Sandbox
 from stages.trace.repository.environment import Environment
@@ -24,7 +23,6 @@ _PROCESSES = 512
 _PYTEST_RAN = (0, 1, 5)
 """Exit statuses of a session that came to its end: all passed, some failed, none there."""
 
-Json = dict[str, Any]
 Dropped = tuple[str, str, str]
 """(test id, or "" for all of a session; reason; detail)."""
 
@@ -42,7 +40,8 @@ class Session:
     """What a session came to; see `stages.trace.repository.session.run_session`."""
 
     tests: dict[str, str] = field(default_factory=dict)
-    recordings: dict[str, Json] = field(default_factory=dict)
+    recordings: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     untraced: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
     failed_files: dict[str, str] = field(default_factory=dict)
@@ -66,7 +65,8 @@ class Traced:
 
     outcomes: dict[str, str] = field(default_factory=dict)
     """Of every test that was run untraced the phases and how they ended."""
-    recordings: dict[str, Json] = field(default_factory=dict)
+    recordings: dict[str, str] = field(default_factory=dict)
+    """As JSON: `Recording.to_json`, with where its lines stand."""
     deterministic: set[str] = field(default_factory=set)
     """Tests whose second recording was the same."""
     same: int = 0
@@ -168,7 +168,7 @@ def trace_tests(
             made.dropped.append((test, *reason))
             continue
         made.recordings[test] = traced.recordings[test]
-        if again.recordings.get(test, {}).get("digest") == traced.recordings[test]["digest"]:
+        if again.digests.get(test) == traced.digests[test]:
             made.deterministic.add(test)
     return made
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,9 @@ class _Told:
 
     phases: dict[str, list[str]] = field(default_factory=dict)
     finished: dict[str, None] = field(default_factory=dict)
-    recordings: dict[str, Json] = field(default_factory=dict)
+    recordings: dict[str, str] = field(default_factory=dict)
+    """Each as the JSON that it came as, nearly: as objects they take ten times the memory."""
+    digests: dict[str, str] = field(default_factory=dict)
     untraced: dict[str, str] = field(default_factory=dict)
     failed_files: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
@@ -57,8 +60,10 @@ class _Told:
             case {"file": name, "start": start, "lines": lines}:
                 self.files.append((name, start, lines))
             case {"test": test, "recording": recording}:
-                made = self._placed(recording)
-                self.recordings[test] = {"digest": made["digest"]} if digests_only else made
+                text = json.dumps(self._placed(recording), sort_keys=True)
+                self.digests[test] = hashlib.sha256(text.encode()).hexdigest()
+                if not digests_only:
+                    self.recordings[test] = text
             case {"test": test, "untraced": reason}:
                 self.untraced[test] = reason
             case {"collect": name, "error": error}:
@@ -76,10 +81,7 @@ class _Told:
         numbers: dict[int, int] = {}
         for step in recording["trace"]["steps"]:
             step[1] = numbers.setdefault(step[1], len(numbers) + 1)
-        places = [self._place(number) for number in numbers]
-        made = {**recording, "places": places}
-        text = json.dumps(made, sort_keys=True)
-        return {**made, "digest": hashlib.sha256(text.encode()).hexdigest()}
+        return {**recording, "places": [self._place(number) for number in numbers]}
 
     def _place(self, number: int) -> tuple[str, int]:
         for name, start, lines in self.files:
@@ -93,9 +95,9 @@ def run_session(payload: Mapping[str, Any]) -> Json:
 
     ``payload``: interpreter, repository (a folder to copy), import_roots, arguments, files, only
     (test ids, or None), sources (files whose functions are shown), tracing, digests_only, limits,
-    test_seconds, seconds. Returns tests (id → phases), recordings and untraced (by id), stopped
-    (id → reason), failed_files, engine, status (pytest's, None when the session was lost) and what
-    pytest said last.
+    test_seconds, seconds. Returns tests (id → phases), recordings (id → JSON of
+    `Recording.to_json` with "places"), their digests, untraced and stopped (id → reason),
+    failed_files, engine, status (pytest's, None when the session was lost) and what it said last.
     """
     folder = Path.cwd()
     root = folder / "repository"
@@ -115,6 +117,7 @@ def run_session(payload: Mapping[str, Any]) -> Json:
     return {
         "tests": {test: " ".join(told.phases[test]) for test in told.finished},
         "recordings": told.recordings,
+        "digests": told.digests,
         "untraced": told.untraced,
         "stopped": told.stopped,
         "failed_files": told.failed_files,
@@ -143,7 +146,7 @@ def _run(
 ) -> str:
     """Run pytest once; return the last of what it printed."""
     output = Path(request["output"])
-    output.touch()
+    os.mkfifo(output)
     asked = output.with_suffix(".request")
     asked.write_text(json.dumps(request))
     roots = [str(root / name) for name in payload["import_roots"] if (root / name).is_dir()]
@@ -182,23 +185,38 @@ def _watch(
 ) -> None:
     """Take in what is told until the process ends, and end it when it is over its time."""
     running, since = "", time.monotonic()
-    with output.open("rb") as lines:
-        over = False
-        while not over:
-            over = process.poll() is not None
-            while (line := lines.readline()).endswith(b"\n"):
-                told.hear(json.loads(line), payload["digests_only"])
-            lines.seek(-len(line), os.SEEK_CUR)
-            now = time.monotonic()
-            if told.started != running:
-                running, since = told.started, now
-            if running and now - since > payload["test_seconds"]:
-                told.stopped[running] = "timeout"
-                over = True
-            elif now > deadline:
-                over = True
-            elif not over:
-                time.sleep(_POLL_SECONDS)
+    reader = os.open(output, os.O_RDWR | os.O_NONBLOCK)  # as a writer too: it sees no end of file
+    lines, over = _Lines(reader), False
+    while not over:
+        ended = process.poll() is not None
+        for line in lines.ready(0.0 if ended else _POLL_SECONDS):
+            told.hear(json.loads(line), payload["digests_only"])
+        now = time.monotonic()
+        if told.started != running:
+            running, since = told.started, now
+        late = bool(running) and now - since > payload["test_seconds"]
+        if late:
+            told.stopped[running] = "timeout"
+        over = ended or late or now > deadline
+    os.close(reader)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # what the tests left running, too
     process.wait()
+
+
+class _Lines:
+    """Whole lines out of a pipe."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._rest = bytearray()
+
+    def ready(self, seconds: float) -> Iterator[bytes]:
+        """Wait so long for something; yield the lines that are there."""
+        while select.select([self._handle], [], [], seconds)[0]:
+            seconds = 0.0
+            piece = os.read(self._handle, 1 << 20)
+            self._rest += piece
+            if b"\n" in piece:
+                *whole, self._rest = self._rest.split(b"\n")
+                yield from map(bytes, whole)

@@ -1,7 +1,7 @@
 """A pytest plugin that says what every test came to and, when asked to, records its call phase.
 
 Of a test only the call of its function is recorded; set-up, fixtures and tear-down are stepped
-over. What it finds is appended to a file line by line as JSON, as soon as a test is done, so that a
+over. What it finds is written to a pipe line by line as JSON, as soon as a test is done, so that a
 test that takes the process down takes nothing else along.
 
 PYTEST_DONT_REWRITE: there is no assert in here.
@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 
 _open, _write, _close, _getpid = os.open, os.write, os.close, os.getpid  # before a test fakes them
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 _SPREAD = ("-n", "--numprocesses", "--dist", "--maxprocesses", "--tx")
 """Options of plugins that are switched off: how tests are spread over processes."""
 _SUSPENDS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
@@ -50,10 +49,10 @@ _PROCESS = _getpid()
 
 
 def _say(**message: Any) -> None:
-    """Append a line to the output, unless this is a child of the process that was started."""
+    """Write a line to the output, unless this is a child of the process that was started."""
     if _getpid() != _PROCESS:
         return
-    handle = _open(_REQUEST["output"], _FLAGS, 0o600)
+    handle = _open(_REQUEST["output"], os.O_WRONLY)
     try:
         left = memoryview(json.dumps(message).encode() + b"\n")
         while left:
