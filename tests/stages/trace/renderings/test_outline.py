@@ -1,13 +1,18 @@
 """What is told of a trace: every line that ran, every number right, long loops in short."""
 
 import ast
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.frames import Trace, TraceError, leaves_scope
+from stages.trace.renderings.annotated import annotated
 from stages.trace.renderings.outline import Enter, Fold, Leave, Line, Skip, outline
+from stages.trace.renderings.prose import prose
 from stages.trace.renderings.tree import tree
+from tests.model.traces import frames as any_frames
 from tests.stages.trace.renderings.recorded import NAMES, case, made, programs
 
 
@@ -78,6 +83,37 @@ def test_what_is_said_of_conditions_is_what_python_says(trace):
                 assert entry.passes is None or not true
             else:
                 assert entry.holds in (None, true)
+
+
+CONTEXT = """\
+def f(a):
+    for x in a:
+        if x: yield x
+        elif (lambda: x)(): break
+    while True:
+        try:
+            return [y for y in a]
+        except ValueError:
+            continue
+"""
+
+
+@settings(max_examples=200, deadline=None)
+@given(frames=any_frames(), lines=st.lists(st.integers(1, 9), min_size=40, max_size=40))
+def test_frames_that_no_program_made_are_told_too(frames, lines):
+    source = CONTEXT.splitlines(keepends=True)
+    placed = tuple(
+        replace(frame, line=line, source=source[line - 1])
+        for frame, line in zip(frames, lines, strict=False)
+    )
+    trace = Trace(CONTEXT, placed, whole=leaves_scope(placed))
+    holds_together(trace)
+    assert annotated(trace) and prose(trace, 0)
+
+
+def test_frames_without_a_call_are_refused():
+    with pytest.raises(TraceError, match="no call"):
+        outline(Trace("", ()))
 
 
 NESTED = """\
@@ -172,8 +208,6 @@ def test_conditions_say_what_became_of_them():
 
 
 def test_a_source_that_is_no_python_is_told_all_the_same():
-    from dataclasses import replace
-
     trace = made("def main():\n    for i in range(3):\n        pass\n    return 3\n")
     entries = holds_together(replace(trace, context="<no Python>"))
     assert not any(isinstance(e, Line) and (e.iteration or e.holds) for e in entries)
