@@ -1,68 +1,22 @@
 """The stage from a small corpus to its tables, in a real sandbox."""
 
-import hashlib
 import sys
 from collections import Counter
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import ray
 
 from cluster.dag.metrics import read_statistics
-from cluster.dag.stage import Input, StepContext
-from cluster.sandbox import Sandbox
 from model.frames import Frame, diff, resolve
-from stages.kind_checks import check_traces, digest_splits
-from stages.tables import DOCUMENTS, DROPPED, read_table, write_table
-from stages.trace import batches
+from stages.kind_checks import digest_splits
+from stages.tables import read_table
+from stages.trace.batches import FunctionShard
 from stages.trace.candidates import candidates_of
 from stages.trace.programs import shape
-from stages.trace.run import _rows, run
+from stages.trace.repository.settings import RepositorySettings
 from stages.trace.settings import TracePlacement, TraceSettings
-
-MODULES = ("textwrap", "heapq", "bisect", "statistics", "fractions", "shlex", "locale", "random")
-SETTINGS = TraceSettings(
-    program_levels=((0, 300), (3, 50)), heldout_fraction=0.2, min_functions_per_origin=1
-)
-PLACEMENT = TracePlacement(functions_per_task=4, programs_per_task=100)
-
-
-def document(file, path, origin="cpython"):
-    text = file.read_text()
-    return {
-        **dict.fromkeys(DOCUMENTS.names, ""),
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "text": text,
-        "origin": origin,
-        "path": path,
-        "licence": "Python-2.0",
-    }
-
-
-def trace(tmp_path, name, placement=PLACEMENT, settings=SETTINGS):
-    corpus, output = tmp_path / "corpus", tmp_path / name
-    if not corpus.exists():
-        files = {
-            module: Path(sys.modules["os"].__file__).parent / f"{module}.py" for module in MODULES
-        }
-        rows = [document(file, file.name) for file in files.values()]
-        write_table(corpus / "train", DOCUMENTS, rows[:6])
-        write_table(corpus / "heldout", DOCUMENTS, rows[6:])
-        write_table(corpus / "dropped", DROPPED, [])
-    output.mkdir()
-    run(
-        StepContext(
-            step="trace",
-            settings=settings,
-            placement=placement,
-            inputs={"corpus": Input(path=corpus, kind="corpus", digest="")},
-            output=output,
-            scratch=tmp_path,
-        )
-    )
-    check_traces(output)
-    return output
+from tests.stages.trace.corpus import SETTINGS, document, trace
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +31,16 @@ def rows(made):
 
 def test_functions_and_programs_are_there(made, rows):
     counts = read_statistics(made / "statistics.json")
-    assert counts["batches.engine.native"] > 0 and "batches.engine.python" not in counts
+    assert counts["shards.engine.native"] == counts["shards"]
     every = [*rows["train"], *rows["heldout"]]
     assert counts["traces"] == len(every)
     assert counts["functions"] == len({r["name"] for r in every if r["source"] == "function"}) >= 4
     assert Counter(r["source"] for r in every)["program"] > 200
-    assert {"doctest", "mutation", "generated"} == {r["input_method"] for r in every}
+    methods = {r["input_method"] for r in every}
+    assert {"doctest", "unittest", "mutation", "fuzz", "generated"} <= methods
+    for method in methods:
+        assert counts[f"method.{method}.tried"] >= counts[f"traces.input.{method}"]
+    assert counts["traces.made"] >= counts["traces"]
 
 
 def test_every_trace_keeps_the_rules(rows):
@@ -114,7 +72,11 @@ def test_heldout_is_apart_from_training(rows):
     for column in ("group", "key"):
         train, heldout = ({row[column] for row in rows[split]} for split in ("train", "heldout"))
         assert not train & heldout
-    calls = [(r["name"], r["arguments"]) for found in rows.values() for r in found if r["literal"]]
+    contexts = [{row["context"] for row in found} for found in rows.values()]
+    assert not contexts[0] & contexts[1]
+    calls = [
+        (r["context"], r["arguments"]) for found in rows.values() for r in found if r["literal"]
+    ]
     assert len(calls) == len(set(calls))
 
 
@@ -124,22 +86,87 @@ def test_exceptions_stay_within_their_quota(rows):
         assert ends["exception"] <= SETTINGS.exception_fraction * max(1, ends.total())
 
 
-def test_the_content_does_not_depend_on_how_the_work_is_divided(made, tmp_path):
-    other = TracePlacement(functions_per_task=100, programs_per_task=1000)
-    assert digest_splits(trace(tmp_path, "again", other)) == digest_splits(made)
+def test_at_most_so_many_traces_of_the_same_lines_and_outcome(rows):
+    found = Counter(
+        (row["name"], row["coverage"], row["outcome"])
+        for each in rows.values()
+        for row in each
+        if row["source"] == "function"
+    )
+    assert 1 < max(found.values()) <= SETTINGS.per_coverage
 
 
-def test_under_ray_the_content_is_the_same(made, tmp_path):
+def test_the_tables_are_in_key_order_throughout(rows):
+    for found in rows.values():
+        keys = [row["key"] for row in found]
+        assert keys == sorted(keys)
+
+
+def test_every_left_out_trace_is_said_why(made):
+    counts = read_statistics(made / "statistics.json")
+    reasons = Counter(row["reason"] for row in read_table(made / "dropped"))
+    assert reasons == {
+        name.removeprefix("dropped."): count
+        for name, count in counts.items()
+        if name.startswith("dropped.")
+    }
+    assert {"coverage", "one-line"} <= set(reasons)
+
+
+def test_under_ray_and_divided_otherwise_the_content_is_the_same(made, tmp_path):
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        output = trace(tmp_path, "ray", TracePlacement(workers=2, cpus=0.5))
+        placement = TracePlacement(
+            workers=2, cpus=0.5, functions_per_shard=100, programs_per_shard=1000
+        )
+        output = trace(tmp_path, "ray", placement)
     finally:
         ray.shutdown()
     assert digest_splits(output) == digest_splits(made)
 
 
+def test_long_traces_become_episodes(tmp_path):
+    settings = replace(
+        SETTINGS, program_levels=(), program_families=(), max_functions=8, episode_events=12
+    )
+    output = trace(tmp_path, "out", settings=settings)
+    rows = [row for split in ("train", "heldout") for row in read_table(output / split)]
+    cut = [row for row in rows if row["episode"]]
+    assert cut and all(len(row["frames"]) <= 12 for row in rows)
+    for row in cut:
+        first = row["frames"][0]
+        assert first["event"] == "call" and first["depth"] == 0
+        marked = row["context"].splitlines()[first["line"] - 1]
+        assert marked.endswith("  # << START_OF_TRACE") and f"def {row['entry']}" in marked
+    assert all(row["arguments"] == "" for row in cut if row["episode"] > 1)
+
+
+def test_the_card_names_what_it_must(made, rows):
+    card = (made / "card.md").read_text()
+    for title in (
+        "Sources", "Licences", "Origins", "How inputs were found", "Outcomes",
+        "From functions to traces", "Lengths", "Settings and limits", "What to know", "Examples",
+    ):  # fmt: skip
+        assert f"## {title}\n" in card
+    version = ".".join(map(str, sys.version_info[:3]))
+    assert f"Python {version}" in card and "bwrap" in card and "native" in card
+    assert "| Python-2.0 |" in card and "| one-line |" in card
+    assert card.count("\n### ") == 12 and "def " in card
+    total = sum(map(len, rows.values()))
+    assert f"\n{total:,} traces of " in card
+
+
+def test_no_trace_at_all_is_no_trouble(tmp_path):
+    settings = TraceSettings(program_levels=(), max_functions=0)
+    output = trace(tmp_path, "out", settings=settings)
+    assert (
+        not list(read_table(output / "train"))
+        and "\n0 traces of" in (output / "card.md").read_text()
+    )
+
+
 WILD = '''\
-import os, time
+import os, sys, time
 
 
 def never(n):
@@ -184,6 +211,15 @@ def placed(n):
     return n
 
 
+def meddler(n):
+    """
+    >>> meddler(1)
+    """
+    sys.setprofile(None)
+    n += 1
+    return n
+
+
 def fine(n):
     """
     >>> fine(1)
@@ -193,37 +229,48 @@ def fine(n):
 '''
 
 
-def test_what_does_not_end_dies_or_changes_is_dropped_with_its_reason(tmp_path, monkeypatch):
+def shard_of(file, settings, path=()):
+    found = list(candidates_of(document(file, file.name), "train", settings))
+    return FunctionShard(tuple(found), {}, settings, path)
+
+
+def test_what_does_not_end_dies_or_changes_is_dropped_with_its_reason(tmp_path):
     (tmp_path / "wild.py").write_text(WILD)
-    settings = TraceSettings(function_cpu_seconds=1, function_wall_seconds=5, mutations_per_call=2)
-    found = list(candidates_of(document(tmp_path / "wild.py", "wild.py"), "train", settings))
-    task = batches.function_task(found, settings)
-    monkeypatch.setattr(batches, "Sandbox", partial(Sandbox, path=(tmp_path,)))
-    dropped = []
-    rows = [
-        row
-        for part, result in batches.trace_task(task).parts
-        for _, row in _rows(part, result, settings, "bwrap", dropped)
-    ]
-    assert {row["name"] for row in rows} == {"wild:fine", "wild:patient"}
-    reasons = {(row["key"], row["reason"]) for row in dropped}
+    settings = TraceSettings(
+        function_cpu_seconds=1, function_wall_seconds=5, input_methods=("doctest",)
+    )
+    made = shard_of(tmp_path / "wild.py", settings, (str(tmp_path),)).trace()
+    assert {row["name"] for row in made.rows} == {"wild:fine", "wild:patient"}
     assert {
         ("wild:never", "timeout"),
         ("wild:gone", "crash"),
+    } <= {(row["key"], row["reason"]) for row in made.dropped}
+    said = {(row["detail"].partition("(")[0], row["reason"]) for row in made.dropped}
+    assert {
         ("wild:clock", "nondeterministic"),
         ("wild:placed", "nondeterministic"),
-    } <= reasons
+        ("wild:meddler", "tampered"),
+    } <= said
+
+
+def test_flagged_traces_are_kept_on_request(tmp_path):
+    (tmp_path / "wild.py").write_text(WILD)
+    settings = TraceSettings(
+        function_cpu_seconds=1,
+        function_wall_seconds=5,
+        input_methods=("doctest",),
+        keep_flagged=True,
+    )
+    made = shard_of(tmp_path / "wild.py", settings, (str(tmp_path),)).trace()
+    flags = {row["name"]: (row["deterministic"], row["tampered"]) for row in made.rows}
+    assert flags["wild:fine"] == (True, False) and flags["wild:clock"] == (False, False)
+    assert flags["wild:meddler"] == (True, True)
 
 
 def test_a_module_that_is_not_the_document_is_dropped(tmp_path):
     (tmp_path / "heapq.py").write_text(WILD)
-    settings = TraceSettings()
-    found = list(candidates_of(document(tmp_path / "heapq.py", "heapq.py"), "train", settings))
-    task = batches.function_task(found, settings)
-    dropped = []
-    for part, result in batches.trace_task(task).parts:
-        assert not list(_rows(part, result, settings, "bwrap", dropped))
-    assert {row["reason"] for row in dropped} == {"import-failed"}
+    made = shard_of(tmp_path / "heapq.py", TraceSettings()).trace()
+    assert not made.rows and {row["reason"] for row in made.dropped} == {"import-failed"}
 
 
 @pytest.mark.parametrize(
@@ -233,6 +280,10 @@ def test_a_module_that_is_not_the_document_is_dropped(tmp_path):
         ({"exception_fraction": 1.0}, "exception_fraction"),
         ({"events": 0}, "events=0"),
         ({"value_chars": 3}, "value_chars=3"),
+        ({"program_families": (("loops", 1.5, 10),)}, "difficulty from 0 to 1"),
+        ({"input_methods": ("guess",)}, "guess"),
+        ({"step_in": 2.0}, "step_in=2.0"),
+        ({"repositories": (RepositorySettings(name="a", path="b"),) * 2}, "names twice"),
     ],
 )
 def test_settings_refuse_nonsense(bad, said):
