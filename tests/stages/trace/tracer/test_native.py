@@ -11,10 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.trace.tracer import _native, engine, reference
+from stages.trace.tracer import (
+    Target,
+    TraceLimits,
+    Tracer,
+    TraceStopped,
+    _native,
+    engine,
+    reference,
+    trace_source,
+)
 from stages.trace.tracer.rendering import render
 from stages.trace.tracer.source import whole_source
-from stages.trace.tracer.tracer import Target, TraceLimits, Tracer, TraceStopped, trace_source
 from tests.stages.trace.tracer.traces import ENGINES, short, whole
 
 

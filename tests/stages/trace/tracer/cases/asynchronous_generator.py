@@ -1,4 +1,4 @@
-# The StopAsyncIteration that ends an async for is shown: no opcode tells it from one by hand.
+# async for: a yield shows its value; the StopAsyncIteration at the end is shown as one by hand is.
 async def numbers():
     yield 1
     yield 2

@@ -1,4 +1,4 @@
-# An object without a __dict__ shows no attributes.
+# An object without a __dict__ shows what is in its slots.
 class P:
     __slots__ = ("x",)
 
