@@ -34,7 +34,18 @@ from stages.trace.programs.levels import BOUNDS, LEVELS, generate
 from stages.trace.programs.program import ENTRY, FRAMES, Family, Program
 from stages.trace.programs.shape import shape
 
-__all__ = ["FAMILIES", "FRAMES", "LEVEL", "LEVELS", "Family", "Program", "draw", "keeps", "shape"]
+__all__ = [
+    "FAMILIES",
+    "FRAMES",
+    "LEVEL",
+    "LEVELS",
+    "Family",
+    "Program",
+    "draw",
+    "generate",
+    "keeps",
+    "shape",
+]
 
 LEVEL = "level"
 """The name under which `draw` knows the levels: their difficulty is the level."""
@@ -80,8 +91,3 @@ def keeps(family: str, outcome: str, frames: Iterable[Mapping[str, Any]]) -> boo
     if family == LEVEL:
         return outcome == "return" and BOUNDS.hold(frames)
     return outcome in FAMILIES[family].outcomes and FAMILIES[family].bounds.hold(frames)
-
-
-def within_bounds(frames: Iterable[Mapping[str, Any]]) -> bool:
-    """Say whether every value in the trace of a level's program is small (see `BOUNDS`)."""
-    return BOUNDS.hold(frames)

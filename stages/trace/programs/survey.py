@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stages.trace.programs import FRAMES, Program, draw, keeps, shape
 from stages.trace.tracer.recording import Recording, TraceLimits
-from stages.trace.tracer.tracer import trace_source
+from stages.trace.tracer import trace_source
 
 LIMITS = TraceLimits(events=FRAMES, bytes=40_000, value_chars=80)
 """The stage's default budgets."""
