@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from stages.trace.programs import FRAMES, Program, draw, keeps, shape
-from stages.trace.tracer.recording import Recording, TraceLimits
 from stages.trace.tracer import trace_source
+from stages.trace.tracer.recording import Recording, TraceLimits
 
 LIMITS = TraceLimits(events=FRAMES, bytes=40_000, value_chars=80)
 """The stage's default budgets."""
@@ -31,7 +31,9 @@ class Survey:
 
 
 def survey(family: str, difficulty: float, count: int, seed: int = 0) -> Survey:
-    """Draw ``count`` programs and trace them in this process."""
+    """Draw ``count`` programs, one or more, and trace them in this process."""
+    if count < 1:
+        raise ValueError(f"count={count}: 1 or more")
     lines = kept = 0
     frames = []
     outcomes = Counter[str]()

@@ -23,3 +23,4 @@ def test_without_a_family_there_is_a_line_for_each(capsys):
 def test_what_is_not_there_is_refused(arguments, capsys):
     assert main([*arguments, "--count", "1"]) == 2
     assert "permutation" in capsys.readouterr().err
+    assert main(["--count", "0"]) == 2

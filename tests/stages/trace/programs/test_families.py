@@ -8,7 +8,7 @@ import pytest
 
 from stages.trace.programs import FAMILIES, FRAMES, LEVEL, draw, keeps
 from stages.trace.programs.survey import LIMITS, survey
-from stages.trace.tracer.tracer import trace_source
+from stages.trace.tracer import trace_source
 from tests.stages.trace.tracer.traces import ENGINES
 
 DIFFICULTIES = (0.0, 0.5, 1.0)

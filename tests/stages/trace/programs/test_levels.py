@@ -7,7 +7,7 @@ import json
 import pytest
 
 from stages.trace.programs import LEVEL, LEVELS, draw, generate, keeps
-from stages.trace.tracer.tracer import TraceLimits, trace_source
+from stages.trace.tracer import TraceLimits, trace_source
 
 
 @pytest.mark.parametrize("level", LEVELS)
