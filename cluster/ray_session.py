@@ -18,6 +18,7 @@ from cluster.dag.placement import Node
 
 PASSED_ON = (
     "CUDA_DEVICE_MAX_CONNECTIONS",
+    "CWM_ALLOW_UNSANDBOXED",
     "CWM_STORE",
     "HF_HOME",
     "HF_HUB_OFFLINE",

@@ -54,6 +54,8 @@ class Options:
     """MLflow address. Else MLFLOW_TRACKING_URI, else a database in the store. none: no tracking."""
     verify: bool = False
     """Compare every file of the artifacts that are used with its sha256."""
+    allow_unsandboxed: bool = False
+    """Run untrusted programs also where nothing contains them: on a machine that you can lose."""
     verbose: bool = False
     """Also print what Ray's workers print."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from cluster.dag.attempt import Tracking
-from cluster.dag.containment import containment
+from cluster.dag.containment import allow_unsandboxed, containment
 from cluster.dag.decision import Decider
 from cluster.dag.errors import DagError
 from cluster.dag.executor import Backend, Executor, Outcome
@@ -86,6 +86,8 @@ class Run:
     def run(self) -> int:
         """Plan and, unless only that was asked, run; returns the exit code."""
         command, options = self._command, self._options
+        if options.allow_unsandboxed:
+            allow_unsandboxed()  # before Ray starts: its workers inherit it
         began = time.monotonic()
         with self._exit:
             self._exit.enter_context(self._stopping)

@@ -9,20 +9,34 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NoReturn, Self
 
+from cluster.sandbox.cgroup import ControlGroup
 from cluster.sandbox.framing import FramingError, read_frame, write_json
-from cluster.sandbox.layer import bwrap_command, interpreter_paths, package_paths, require_layer
+from cluster.sandbox.layer import ROOT, Layer, Trust, choose_layer, enter_command, fresh_user
 from cluster.sandbox.limits import Limits, Outcome, Result
+from cluster.sandbox.view import (
+    ENVIRONMENT,
+    SCRATCH,
+    SCRATCH_BYTES,
+    interpreter_paths,
+    package_paths,
+    view,
+)
 
-_ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 10.0  # the server's own sweep and wipe after the wall limit struck
 _CALLS_PER_SERVER = 5000
+_ENTER_GROUPS = (
+    "/bin/sh",
+    "-c",
+    'while [ "$1" != -- ]; do echo $$ > "$1" || exit; shift; done; shift; exec "$@"',
+    "sh",
+)
 
 
 class SandboxError(RuntimeError):
@@ -37,6 +51,8 @@ class Sandbox:
     ``limits`` hold for every call that brings none of its own.
     ``path`` are further entries for the server's ``sys.path``; they are shown inside as well.
     ``environment`` are further variables of the server and its programs.
+    ``trust`` says whose programs they are: "trusted" ones, such as our generator's, may run where
+    nothing contains them. ``layer`` asks for one layer instead of the best.
 
     Raises `SandboxUnavailable` where nothing can contain a program, `SandboxError` when the server
     does not start. The kernel ends the sandbox together with the thread that started it.
@@ -50,18 +66,25 @@ class Sandbox:
         limits: Limits | None = None,
         path: Sequence[Path | str] = (),
         environment: Mapping[str, str] | None = None,
+        trust: Trust = "untrusted",
+        layer: Layer | None = None,
     ) -> None:
-        self.layer = require_layer()
+        found = choose_layer(trust, layer)
+        self.layer = found.layer
         self.limits = limits or Limits()
         self.starts = 0
         """How many servers there have been: 1 unless something odd happened."""
         self._preload = list(preload)
-        self._search = [str(_ROOT), *(str(Path(entry).resolve()) for entry in path)]
+        self._search = [str(ROOT), *(str(Path(entry).resolve()) for entry in path)]
         shown = [Path(entry) for entry in (*read_only, *self._search[1:])]
-        self._shown = [*interpreter_paths(), *package_paths(_ROOT), *shown]
+        self._view = view([*interpreter_paths(), *package_paths(ROOT), *shown])
+        self.own_user = found.own_user or _closed(self._view.private)
+        """Why programs run as the user of this process, "" when they run as one of their own."""
+        self._filter, self._grouped = not found.seccomp, not found.control_group
         self._environment = dict(environment or {})
         self._server: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
+        self._open = ExitStack()
+        self._group: ControlGroup | None = None
         self._calls = 0
 
     def __enter__(self) -> Self:
@@ -89,6 +112,8 @@ class Sandbox:
             self._start()
         assert self._server is not None and self._server.stdin and self._server.stdout
         self._calls += 1
+        if self._group is not None:
+            self._group.limit(limits.processes, limits.memory_bytes + SCRATCH_BYTES)
         request = {"target": target, "payload": payload, "limits": asdict(limits)}
         started = time.monotonic()
         answer: dict[str, Any] = {"clean": False}  # until the server says so, also when interrupted
@@ -110,43 +135,78 @@ class Sandbox:
         if self._server is not None:
             self._server.kill()
             self._server.wait()
-            for stream in (self._server.stdin, self._server.stdout, self._errors):
-                if stream is not None:
-                    with suppress(BrokenPipeError):
-                        stream.close()
-            self._server = None
+            self._server = self._group = None
+        self._open.close()
 
     def _answer(self, seconds: float) -> bytes:
         assert self._server is not None and self._server.stdout
         return read_frame(self._server.stdout.fileno(), seconds=seconds)
 
     def _start(self) -> None:
+        """Start a server and wait until it has imported what it should."""
         self.close()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the server
-        command = bwrap_command(self._shown)
-        environment = {**self._environment, "PYTHONPATH": os.pathsep.join(self._search)}
-        for name, value in environment.items():
-            command += ["--setenv", name, value]
-        self._server = subprocess.Popen(
-            [*command, "--", sys.executable, "-P", "-s", "-B", "-m", "cluster.sandbox.server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            bufsize=0,
-        )
+        errors = self._open.enter_context(tempfile.TemporaryFile())
+        if self._grouped:
+            self._group = ControlGroup()
+            self._open.callback(self._group.remove)
+        scratch = SCRATCH
+        if self.layer == "rlimit-only":
+            scratch = self._open.enter_context(tempfile.TemporaryDirectory(prefix="cwm-sandbox-"))
+        user = fresh_user() if os.geteuid() == 0 and not self.own_user else 0
+        self._server = self._launch(errors, scratch, change_user=bool(user))
         self.starts += 1
         self._calls = 0
+        setup = {"preload": self._preload, "user": user, "scratch": scratch, "filter": self._filter}
         assert self._server.stdin is not None
         try:
-            write_json(self._server.stdin.fileno(), self._preload)
+            write_json(self._server.stdin.fileno(), setup)
             self._answer(_START_SECONDS)
         except (FramingError, BrokenPipeError) as error:
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace")[-4000:]
+            self._server.kill()
+            self._server.wait()
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")[-4000:]
             self.close()
             raise SandboxError(
                 f"the server of the sandbox did not start ({error}):\n{said}"
             ) from error
+        if self._group is not None:
+            self._group.started()
+
+    def _launch(
+        self, errors: IO[bytes], scratch: str, *, change_user: bool
+    ) -> subprocess.Popen[bytes]:
+        inside = {**ENVIRONMENT, **self._environment, "PYTHONPATH": os.pathsep.join(self._search)}
+        command, outside = enter_command(self.layer, self._view, inside, change_user=change_user)
+        command += [sys.executable, "-P", "-s", "-B", "-m", "cluster.sandbox.server"]
+        if self._group is not None:
+            command = [*_ENTER_GROUPS, *self._group.entrances, "--", *command]
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            bufsize=0,
+            env=outside,
+            cwd=scratch,
+        )
+        for stream in (server.stdin, server.stdout):
+            assert stream is not None
+            self._open.callback(_close, stream)
+        return server
+
+
+def _close(stream: IO[bytes]) -> None:
+    with suppress(BrokenPipeError):
+        stream.close()
+
+
+def _closed(private: Sequence[str]) -> str:
+    return f"other users may not read {', '.join(private)}" if private else ""
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _result(answer: dict[str, Any], body: bytes, stdout: str) -> Result:
@@ -156,7 +216,7 @@ def _result(answer: dict[str, Any], body: bytes, stdout: str) -> Result:
         outcome, _, reason = answer["end"].partition(":")
         return Result(outcome=outcome, error=reason, **spent)
     try:
-        said = json.loads(body)
+        said = json.loads(body, parse_constant=_refuse)
         if "ok" in said:
             return Result(outcome="ok", value=said["ok"], **spent)
         outcome, reason = said["failure"]

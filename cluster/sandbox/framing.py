@@ -21,6 +21,10 @@ class FramingError(ValueError):
     """The other side closed the pipe, was late, or announced more bytes than allowed."""
 
 
+class OverBudgetError(FramingError):
+    """The other side announced more bytes than allowed."""
+
+
 def write_frame(handle: int, body: bytes) -> None:
     """Write one frame, in as many writes as it takes."""
     view = memoryview(_LENGTH.pack(len(body)) + body)
@@ -45,8 +49,8 @@ class FrameReader:
     def feed(self, handle: int) -> bytes | None:
         """Read what is there. Return the frame's body when it is complete, else None.
 
-        Raises `FramingError` at the end of the file and when the announced length is over the
-        budget.
+        Raises `FramingError` at the end of the file, `OverBudgetError` when the announced length is
+        over the budget.
         """
         piece = os.read(handle, min(self._missing, 1 << 20))  # never a byte of the next frame
         if not piece:
@@ -59,7 +63,7 @@ class FrameReader:
             return bytes(self._data)
         (self._missing,) = _LENGTH.unpack(self._data)
         if self._missing > self._budget:
-            raise FramingError(
+            raise OverBudgetError(
                 f"a frame of {self._missing} bytes is over the budget of {self._budget}"
             )
         self._length_known = True

@@ -1,33 +1,40 @@
-"""Which containment this host offers, and the bubblewrap command line.
+"""Which containment this machine offers: layers from the best down, chosen once per process.
 
-There is one layer so far, ``bwrap``. A host without it is refused, with the command that installs
-it: running strangers' code with less would have to be asked for, never fallen back to.
+``bwrap`` and ``unshare`` hide the machine from a program; ``rlimit-only`` bounds what it uses and
+hides nothing, so it takes only trusted programs unless someone asked for more.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import secrets
 import shutil
 import subprocess
 import sys
-import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
+from cluster.sandbox import seccomp
+from cluster.sandbox.cgroup import ControlGroup
+from cluster.sandbox.commands import bwrap_command, namespaces_command
+from cluster.sandbox.view import ENVIRONMENT, View, interpreter_paths, package_paths, view
+
+log = logging.getLogger(__name__)
+
+Layer = Literal["bwrap", "unshare", "rlimit-only"]
+Trust = Literal["untrusted", "trusted"]
+"""Whether a program's author is vouched for: our generator and the standard library are."""
+
+ROOT = Path(__file__).resolve().parents[2]
+ALLOW = "CWM_ALLOW_UNSANDBOXED"
+"""Set to 1, this variable lets untrusted programs run without a layer that contains them."""
 INSTALL = "apt-get install bubblewrap"
-_SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin")
-_LINKER = ("/etc/ld.so.cache", "/etc/alternatives")
-_SCRATCH_BYTES = 256 << 20
-_ENVIRONMENT = {
-    "PATH": "/usr/bin:/bin",
-    "LANG": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0",  # the order of sets is part of what a trace shows
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
+_ALLOW_NAMESPACES = "allow user namespaces or run as root: docs/sandbox.md says how"
+_FIRST_USER, _USERS = 0x7000_0000, 1 << 27  # numbers that no system gives to anybody
 
 
 class SandboxUnavailable(RuntimeError):  # noqa: N818  it names a state of the host
@@ -35,80 +42,152 @@ class SandboxUnavailable(RuntimeError):  # noqa: N818  it names a state of the h
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Probe:
-    """What `probe` found: the layer, or "" with the reason and what to type."""
+class Missing:
+    """A layer that this machine does not give, why not, and what to do about it."""
 
-    layer: str
-    reason: str = ""
-    install: str = ""
+    layer: Layer
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """What this machine gives. The last three say why a part is missing, "" when it is there."""
+
+    layer: Layer
+    missing: tuple[Missing, ...] = ()
+    """The better layers, best first."""
+    own_user: str = ""
+    """Programs run as a user of their own, whom the kernel's limit on processes binds."""
+    seccomp: str = ""
+    """A filter of system calls."""
+    control_group: str = ""
+    """A limit on the memory and the processes of a whole sandbox."""
+
+    @property
+    def contains(self) -> bool:
+        """Whether untrusted programs may run here."""
+        return self.layer != "rlimit-only"
 
 
 @cache
 def probe() -> Probe:
-    """Try the layers of this host by running ``true`` in them; asked once per process."""
-    program = shutil.which("bwrap")
-    if program is None:
-        return Probe(layer="", reason="bwrap is not installed", install=INSTALL)
-    command = [*bwrap_command(()), "/usr/bin/true"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if run.returncode:
-        reason = f"bwrap cannot make a sandbox here: {run.stderr.strip()}"
-        return Probe(layer="", reason=reason, install="allow user namespaces, or run as root")
-    return Probe(layer="bwrap")
+    """Try the layers of this machine by running ``true`` in them; asked once per process."""
+    missing = []
+    for layer in ("bwrap", "unshare"):
+        found = probe_layer(layer)
+        if isinstance(found, Probe):
+            return _logged(found, missing)
+        missing.append(found)
+    return _logged(probe_layer("rlimit-only"), missing)
 
 
-def require_layer() -> str:
-    """Return the layer's name; raise `SandboxUnavailable` when there is none."""
-    found = probe()
-    if not found.layer:
-        raise SandboxUnavailable(
-            f"untrusted code cannot be contained here: {found.reason}. To do: {found.install}"
-        )
-    return found.layer
+@cache
+def probe_layer(layer: Layer) -> Probe | Missing:
+    """Try one layer."""
+    parts = {"seccomp": seccomp.unavailable(), "control_group": _no_control_group()}
+    if layer == "rlimit-only":
+        return Probe(layer=layer, own_user="it needs one of the other layers", **parts)
+    if layer == "bwrap" and shutil.which("bwrap") is None:
+        return Missing(layer=layer, reason="bubblewrap is not installed", remedy=INSTALL)
+    no_user = ""  # elsewhere the caller is a user already, alone in the user namespace
+    if os.geteuid() == 0:
+        no_user = _no_numbers() or _fails(layer, change_user=True)
+        if not no_user:
+            return Probe(layer=layer, **parts)
+    reason = _fails(layer, change_user=False)
+    if reason:
+        return Missing(layer=layer, reason=reason, remedy=_ALLOW_NAMESPACES)
+    return Probe(layer=layer, own_user=no_user, **parts)
 
 
-def bwrap_command(read_only: Iterable[Path]) -> list[str]:
-    """Return bubblewrap with everything up to the program to run.
+def choose_layer(trust: Trust = "untrusted", layer: Layer | None = None) -> Probe:
+    """Return the best layer, or the one asked for, that may run programs of this trust.
 
-    ``read_only`` are shown at their own paths. Everything is mounted read-only but ``/tmp``, a file
-    system in memory of its own.
+    Raises `SandboxUnavailable` when there is none.
     """
-    command = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"]
-    command += ["--cap-drop", "ALL", "--clearenv"]
-    for name, value in _ENVIRONMENT.items():
-        command += ["--setenv", name, value]
-    for path in _SYSTEM:
-        if Path(path).is_symlink():
-            command += ["--symlink", str(Path(path).readlink()), path]
-        elif Path(path).exists():
-            command += ["--ro-bind", path, path]
-    for path in _LINKER:
-        command += ["--ro-bind-try", path, path]
-    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    command += ["--size", str(_SCRATCH_BYTES), "--tmpfs", "/tmp"]
-    for bound in _outermost(read_only):
-        command += ["--ro-bind", str(bound), str(bound)]
-    return [*command, "--remount-ro", "/", "--chdir", "/tmp"]
+    found = probe() if layer is None else probe_layer(layer)
+    if isinstance(found, Missing):
+        raise SandboxUnavailable(f"the layer {layer} is missing: {found.reason}. {found.remedy}")
+    if found.contains or trust == "trusted":
+        return found
+    if os.environ.get(ALLOW) == "1":
+        _warn_once(found.layer)
+        return found
+    raise SandboxUnavailable(refusal(found))
 
 
-def interpreter_paths() -> list[Path]:
-    """Return what the running interpreter needs: its prefixes and its site-packages."""
-    paths = {sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib")}
-    paths |= {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    paths.add(str(Path(sys.executable).resolve().parent))
-    return [Path(path) for path in paths]
+def refusal(found: Probe) -> str:
+    """Say which layers are missing, what would bring them, and how to go without."""
+    lines = [
+        f"untrusted code cannot be contained on {os.uname().nodename} ({found.layer}: limits, but"
+        " neither files nor the network are hidden).",
+        *(f"Missing {m.layer}: {m.reason}. To do: {m.remedy}." for m in found.missing),
+        f"To run it all the same, on a machine that you can lose: --allow-unsandboxed or {ALLOW}=1.",
+    ]
+    return "\n".join(lines)
 
 
-def package_paths(root: Path) -> list[Path]:
-    """Return the packages directly under ``root``: the project's code, not its data."""
-    return sorted(file.parent for file in root.glob("*/__init__.py"))
+def fresh_user() -> int:
+    """Return the number of a user that nobody else has, so that its processes are one program's."""
+    return _FIRST_USER + secrets.randbelow(_USERS)
 
 
-def _outermost(paths: Iterable[Path]) -> Sequence[Path]:
-    """Drop paths that lie inside others or inside ``/usr``, which is shown anyway."""
-    kept: list[Path] = []
-    for path in sorted({path.absolute() for path in paths}):
-        inside = any(path.is_relative_to(outer) for outer in (*kept, Path("/usr")))
-        if not inside and path.exists():
-            kept.append(path)
-    return kept
+def enter_command(
+    layer: Layer, seen: View, environment: dict[str, str], *, change_user: bool
+) -> tuple[list[str], dict[str, str]]:
+    """Return what comes before the program in its command line, and the command's environment."""
+    if layer == "bwrap":
+        return bwrap_command(seen, environment, change_user=change_user), dict(os.environ)
+    if layer == "unshare":
+        return namespaces_command(seen, environment, sys.executable, change_user=change_user)
+    return [], environment
+
+
+def _fails(layer: Layer, *, change_user: bool) -> str:
+    """Run ``true`` in a layer; return what it says when it fails, else ""."""
+    seen = view([*interpreter_paths(), *package_paths(ROOT)])
+    command, environment = enter_command(layer, seen, ENVIRONMENT, change_user=change_user)
+    return _said([*command, "/usr/bin/true"], environment)
+
+
+def _said(command: Sequence[str], environment: dict[str, str]) -> str:
+    run = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+    return run.stderr.strip() or f"exit status {run.returncode}" if run.returncode else ""
+
+
+def _no_numbers() -> str:
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        first, _, count = map(int, line.split())
+        if first <= _FIRST_USER and first + count >= _FIRST_USER + _USERS:
+            return ""
+    return "too few user numbers are mapped into this container"
+
+
+def _no_control_group() -> str:
+    try:
+        ControlGroup().remove()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _logged(found: Probe | Missing, missing: Sequence[Missing]) -> Probe:
+    assert isinstance(found, Probe)
+    better = "".join(f"; no {m.layer}: {m.reason}" for m in missing)
+    level = logging.INFO if found.contains else logging.WARNING
+    log.log(level, "sandbox layer: %s%s", found.layer, better)
+    return Probe(
+        layer=found.layer,
+        missing=tuple(missing),
+        own_user=found.own_user,
+        seccomp=found.seccomp,
+        control_group=found.control_group,
+    )
+
+
+@cache
+def _warn_once(layer: Layer) -> None:
+    log.warning("%s=1: untrusted code runs in the layer %s, which hides nothing", ALLOW, layer)
