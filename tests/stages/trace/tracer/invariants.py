@@ -28,7 +28,7 @@ def check_frames(frames: Sequence[Row], lines: Sequence[str], outcome: str, resu
         assert frames[-1]["event"] == "return"
         assert frames[-1]["unwinding"] == (outcome == "exception")
         ends = [f["value"] for f in frames if f["event"] == outcome]
-        assert ends[-1] == result, "the result is not what the entry came to"
+        assert ends[-1:] == [result], "the result is not what the entry came to"
     else:
         assert left >= 0 and result == "", f"{outcome}, but the entry's scope was left"
     _check_differences([Frame.from_row(frame) for frame in frames])

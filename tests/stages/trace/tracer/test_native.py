@@ -29,7 +29,7 @@ from tests.stages.trace.tracer.traces import ENGINES, short, whole
 def both(source, entry="main", arguments="", **limits):
     """Trace with both engines; return the recording that they agree on."""
     python, native = (
-        trace_source(source, entry, arguments, TraceLimits(**limits), each)
+        trace_source(source, entry, arguments, TraceLimits(**limits), engine=each)
         for each in ENGINES.values()
     )
     assert whole(python) == whole(native)
@@ -180,7 +180,7 @@ def main():
 
 def test_at_the_recursion_limit_c_sees_every_level():
     limits = TraceLimits(events=100_000)
-    native = trace_source(RECURSION, "main", "", limits, engine.native_engine)
+    native = trace_source(RECURSION, "main", "", limits, engine=engine.native_engine)
     events = [step[0] for step in native.steps]
     assert events.count("call") == events.count("return") == events.count("exception")
     assert (native.outcome, native.result) == ("return", "'deep'")
@@ -189,8 +189,8 @@ def test_at_the_recursion_limit_c_sees_every_level():
 
 def test_at_the_recursion_limit_the_trace_in_python_is_lost():
     limits = TraceLimits(events=100_000)
-    python = trace_source(RECURSION, "main", "", limits, reference.Engine)
-    native = trace_source(RECURSION, "main", "", limits, engine.native_engine)
+    python = trace_source(RECURSION, "main", "", limits, engine=reference.Engine)
+    native = trace_source(RECURSION, "main", "", limits, engine=engine.native_engine)
     assert python.outcome == "lost"
     assert python.steps[:500] == native.steps[:500]
     assert not {"return", "exception"} & {step[0] for step in python.steps}
@@ -298,7 +298,7 @@ def main():
 
     def many(count):
         for _ in range(count):
-            trace_source(source, "main", "", limits, engine.native_engine)
+            trace_source(source, "main", "", limits, engine=engine.native_engine)
         gc.collect()
 
     many(20)
