@@ -32,7 +32,7 @@ from cluster.sandbox import Limits, Sandbox
 from stages.trace.candidates import Candidate, candidates_of, choose
 from stages.trace.inputs.drivers import with_driver
 from stages.trace.inputs.harvest import harvest
-from stages.trace.inputs.methods import METHODS
+from stages.trace.inputs import METHODS
 from stages.trace.settings import TraceSettings
 from stages.trace.tracer.recording import Recording
 
@@ -231,7 +231,7 @@ def _payload(
         "test_modules": 2,
         "tests": 60,
         "cpu_seconds": 4,
-        "wall_seconds": 20.0,
+        "wall_seconds": 10.0,
     }
 
 

@@ -19,15 +19,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from stages.trace.inputs import METHODS
 from stages.trace.inputs.calls import Json, NotTraceable, Subject
 from stages.trace.inputs.forks import ForkLimits, Harm, Work, in_forks
 from stages.trace.inputs.mains import has_main, run_main
-from stages.trace.inputs.methods import METHODS, Counts, Methods, seed_of
+from stages.trace.inputs.methods import Counts, Methods, seed_of
 from stages.trace.inputs.unittests import run_tests, test_modules
 from stages.trace.programs import draw, keeps
+from stages.trace.tracer import TraceLimits, trace_source
 from stages.trace.tracer.alarm import alarm
+from stages.trace.tracer.engine import make_engine
 from stages.trace.tracer.source import ShownSource, file_lines
-from stages.trace.tracer.tracer import TraceLimits, trace_source
+
+make_engine()  # before there are forks, each of which would load it again
 
 _IMPORT_SECONDS = 60
 _TEST_RESTARTS = 3
@@ -45,6 +49,11 @@ def trace_programs(payload: Mapping[str, Any]) -> list[Json]:
         if keeps(payload["family"], recording.outcome, recording.frames):
             found.append({**recording.to_json(), "program": program.name, "source": program.source})
     return found
+
+
+def trace_one(payload: Mapping[str, Any]) -> Json:
+    """Trace one program; ``payload`` has the arguments of `stages.trace.trace_source`."""
+    return trace_source(**{**payload, "limits": TraceLimits(**payload["limits"])}).to_json()
 
 
 def trace_functions(payload: Mapping[str, Any]) -> list[Json]:

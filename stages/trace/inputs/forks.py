@@ -13,12 +13,14 @@ import json
 import math
 import os
 import resource
+import select
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from cluster.sandbox.framing import FramingError, read_frame, write_json
@@ -29,6 +31,8 @@ Work = Callable[[int], Iterator[Json]]
 """Makes the items from the given number on. It sees what earlier forks made only where the parent
 keeps it."""
 
+_LOOK_SECONDS = 0.25
+_LOOKS = 8  # at which it sleeps, one after the other
 _HIGH = 200  # where the pipe is out of reach of what closes the first descriptors
 
 
@@ -79,14 +83,14 @@ def _one_fork(work: Work, start: int, limits: ForkLimits) -> Iterator[Json | Har
     problem = ""
     try:
         while not problem:
-            item = json.loads(read_frame(reader, seconds=limits.wall_seconds))
+            _wait(reader, pid, limits.wall_seconds)
+            item = _item(json.loads(read_frame(reader, seconds=limits.wall_seconds)))
             if item is None:
                 return
-            if "harm" in item:
-                yield Harm(*item["harm"])
-                return
             yield item
-    except FramingError as error:
+            if isinstance(item, Harm):
+                return
+    except (ValueError, RecursionError) as error:  # also what a program wrote into the pipe
         problem = str(error)
     finally:
         os.close(reader)
@@ -98,6 +102,49 @@ def _one_fork(work: Work, start: int, limits: ForkLimits) -> Iterator[Json | Har
     yield _what_happened(problem, status, limits)
 
 
+def _item(value: Any) -> Json | Harm | None:
+    """Return what a fork said; ValueError when it is none of what `_in_fork` says."""
+    match value:
+        case None:
+            return None
+        case {"harm": [str(reason), str(detail), bool(final)]}:
+            return Harm(reason, detail, final)
+        case {"method": str(), "recordings": list(found), "tried": int(), "cpu": int() | float()}:
+            if all(_is_recording(each) for each in found):
+                return dict(value)
+    raise ValueError("the answer is forged")
+
+
+def _is_recording(value: Any) -> bool:
+    match value:
+        case {"name": str(), "arguments": str() | None, "driver": str(), "valid": bool()}:
+            return True
+    return False
+
+
+def _wait(reader: int, pid: int, seconds: float) -> None:
+    """Wait for something to read; `FramingError` when nothing comes, or nothing ever will.
+
+    A process that sleeps waits for input, a network or a lock that are not there.
+    """
+    deadline, asleep = time.monotonic() + seconds, 0
+    while not select.select([reader], [], [], _LOOK_SECONDS)[0]:
+        asleep = asleep + 1 if _sleeps(pid) else 0
+        if asleep >= _LOOKS:
+            raise FramingError("no answer: it waits for what never comes")
+        if time.monotonic() > deadline:
+            raise FramingError(f"no answer in {seconds} s")
+
+
+def _sleeps(pid: int) -> bool:
+    """Say whether every thread of a process sleeps; one that waits for its turn does not."""
+    try:
+        stats = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:  # a thread has just ended
+        return False
+    return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
+
+
 def _what_happened(problem: str, status: int, limits: ForkLimits) -> Harm:
     if "no answer" in problem:
         return Harm("timeout", problem)
@@ -107,13 +154,14 @@ def _what_happened(problem: str, status: int, limits: ForkLimits) -> Harm:
 
 
 def _refuse(*_arguments: object, **_options: object) -> NoReturn:
-    raise PermissionError("traced code starts no processes: nothing in it says when they end")
+    raise PermissionError("traced code starts and signals no processes")
 
 
 def _in_fork(work: Work, start: int, limits: ForkLimits, writer: int) -> NoReturn:
     """Make the items and write them out; end with None or with the harm that ended it."""
     handle = fcntl.fcntl(writer, fcntl.F_DUPFD_CLOEXEC, _HIGH)
-    os.close(writer)
+    os.closerange(3, handle)  # above all the pipe that the whole batch is answered through
+    os.closerange(handle + 1, 1 << 16)
     os.setpgid(0, 0)
     pid, leave = os.getpid(), os._exit
     _tame()
@@ -126,22 +174,28 @@ def _in_fork(work: Work, start: int, limits: ForkLimits, writer: int) -> NoRetur
             _limit_cpu(limits)
         write_json(handle, None)
     except MemoryError:
-        write_json(handle, {"harm": ["memory", "over the address space limit"]})
+        write_json(handle, {"harm": ["memory", "over the address space limit", False]})
     except NotTraceable as error:
         write_json(handle, {"harm": ["not-traceable", str(error), True]})
     except BaseException as error:  # noqa: BLE001  what the program raised late is its harm
         text = f"{type(error).__name__}: {str(error)[:200]}"
-        write_json(handle, {"harm": ["error", text]})
+        write_json(handle, {"harm": ["error", text, False]})
     finally:
         leave(0)
 
 
 def _tame() -> None:
-    """Take from the program what makes it wait, or leaves something behind."""
+    """Take from the program what makes it wait, leaves something behind or reaches others.
+
+    It keeps honest mistakes from costing a batch; who means harm gets around it, and is contained
+    by the sandbox.
+    """
     time.sleep = lambda seconds: None  # who retries without a network need not wait between
     subprocess.Popen.__init__ = _refuse  # type: ignore[method-assign]
-    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"):
+    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "killpg"):
         setattr(os, name, _refuse)
+    kill, own = os.kill, (0, os.getpid())
+    os.kill = lambda pid, number: kill(pid, number) if pid in own else _refuse()
 
 
 def _limit_cpu(limits: ForkLimits) -> None:

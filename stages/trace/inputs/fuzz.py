@@ -29,6 +29,10 @@ from stages.trace.inputs.fuzz_values import (
 )
 
 _NAME, _WORDS, _USE, _SAID, _CONSTANT = 20, 40, 30, 50, 60
+_MODULES = {name: import_module(name) for name in STANDARD}  # before there are forks
+_PLAIN = frozenset(
+    each for values in VALUES.values() for each in values if is_literal(each) or "." not in each
+)
 _OWN_CONSTANTS = 6
 _SECOND_CHOICE, _GIVE_OPTIONAL, _SURPRISE = 0.25, 0.3, 0.3
 
@@ -68,7 +72,7 @@ class Fuzzer:
 
     def __init__(self, subject: Subject, seed: str) -> None:
         self._rng = random.Random(f"{seed}|fuzz")
-        self.names = {name: import_module(name) for name in STANDARD}
+        self.names = dict(_MODULES)
         self._values = _known_values(subject, self.names)
         self._parameters = list(_parameters(subject))
         _learn(self._parameters, subject)
@@ -152,7 +156,7 @@ def _known_values(subject: Subject, names: dict[str, Any]) -> dict[str, list[str
                 continue
             names[library] = sys.modules[library]
         if subject.kind != "function":
-            values = tuple(each for each in values if is_literal(each) or "." not in each)
+            values = tuple(each for each in values if each in _PLAIN)
         if values:
             found[kind] = list(values)
     return found

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stages.trace.inputs import METHODS
 from stages.trace.inputs.calls import Json, Subject, call, to_json
 from stages.trace.inputs.doctests import examples, trace_examples
 from stages.trace.inputs.fuzz import Fuzzer
 from stages.trace.inputs.mutate import mutations
-
-METHODS = ("doctest", "unittest", "main", "harvest", "llm", "mutation", "fuzz")
-"""In the order in which they run; of equal calls the first counts."""
 
 
 @dataclass(frozen=True, slots=True)
