@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from cluster.sandbox import SandboxUnavailable
 from stages.tables import TRACES, write_table
@@ -30,7 +30,7 @@ from stages.trace.settings import TraceSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Trace the tests of a repository; print a table and a summary."""
+    """Trace the tests of a repository; print a line for each, and a summary."""
     asked = _parser().parse_args(arguments)
     try:
         return _trace(asked, Console(highlight=False))
@@ -96,8 +96,7 @@ def _trace(asked: argparse.Namespace, console: Console) -> int:
 def _tell(
     subject: Subject, traced: Traced, counts: Counter[str], console: Console | None
 ) -> list[Row]:
-    """Print a session's table, count what came of it, and return its rows."""
-    table = Table("test", "outcome", "frames", "left out")
+    """Print a session's outcomes, count what came of it, and return its rows."""
     why = {test: f"{reason}: {detail}" for test, reason, detail in traced.dropped}
     rows = []
     counts["tests"] += len(traced.outcomes)
@@ -114,16 +113,18 @@ def _tell(
         counts["frames"] += frames
         counts["rows"] += len(made)
         rows += made
-        table.add_row(test, outcome_word(phases), str(frames or ""), why.get(test, "")[:80])
+        if console is not None:
+            reason = why.get(test, "").partition("\n")[0]
+            line = f"{outcome_word(phases):8}{frames or '':>8}  {test}  {reason}"
+            console.print(Text(line.rstrip(), no_wrap=True, overflow="ellipsis"))
     for reason in why.values():
         counts[f"left out, {reason.partition(':')[0]}"] += 1
     for name, seconds in traced.cpu_seconds.items():
         counts[f"CPU seconds, {name}"] += round(seconds)
     if console is not None:
-        console.print(table)
         for test, reason, detail in traced.dropped:
             if test not in traced.outcomes:
-                console.print(f"{test or 'session'}: {reason}: {detail}")
+                console.print(Text(f"{test or 'session'}: {reason}: {detail}"))
     return rows
 
 

@@ -56,7 +56,7 @@ class Session:
         """Why the session as a whole is of no use, "" when it is."""
         if self.status in _PYTEST_RAN or self.tests:
             return ""
-        return f"pytest ended with {self.status}: {self.said[-400:]}"
+        return f"pytest ended with {self.status}: {self.said[-250:]}"
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ def run_session(
         result = box.call(f"{_SESSION}:run_session", payload, limits=limits)
         spent, layer = result.cpu_seconds, box.layer
     if result.outcome != "ok":
-        said = f"{result.outcome}: {result.error[-400:]}"
+        said = f"{result.outcome}: {result.error[-250:]}"
         return Session(said=said, cpu_seconds=spent, layer=layer)
     return Session(**result.value, cpu_seconds=spent, layer=layer)
 
@@ -153,6 +153,9 @@ def trace_tests(
         made.dropped.append(("", "session-failed", plain.problem))
         return made
     traced = run_session(folder, environment, settings, files, only=only, tracing=True)
+    if traced.problem:
+        made.dropped.append(("", "session-failed", f"traced, {traced.problem}"))
+        return made
     again = run_session(
         folder, environment, settings, files, only=only, tracing=True, digests_only=True
     )
@@ -179,7 +182,7 @@ def _unfit(test: str, plain: Session, traced: Session) -> tuple[str, str] | None
         if test in session.stopped:
             return session.stopped[test], f"{how}, it did not come to its end"
         if test not in session.tests:
-            return "not-run", f"{how}; {session.problem}"[:300]
+            return "not-run", f"{how}, the session ended before it"
     if plain.tests[test] != traced.tests[test]:
         return "outcome-differs", f"untraced {plain.tests[test]}, traced {traced.tests[test]}"
     if test not in traced.recordings:

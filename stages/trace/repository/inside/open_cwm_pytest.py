@@ -17,6 +17,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -73,8 +74,10 @@ def _tracer_package() -> ModuleType:
         package = ModuleType(name)
         package.__path__ = [folder_of]
         sys.modules[name] = package
-    import stages.trace.tracer as tracer
-
+    tracer = import_module("stages.trace.tracer")
+    for name in ("engine", "source"):
+        import_module(f"stages.trace.tracer.{name}")
+    tracer.engine.make_engine()  # imports what it needs while its packages are there
     for name in ("stages", "stages.trace"):
         del sys.modules[name]
     return tracer

@@ -19,6 +19,7 @@ def _arrange() -> None:
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  no pathlib yet
     others = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     os.environ["PYTHONPATH"] = os.pathsep.join(each for each in others if each != here)
+    os.environ.pop("MALLOC_PERTURB_", None)  # read by now; it differs from session to session
     plugins = [os.environ["PYTEST_PLUGINS"]] if os.environ.get("PYTEST_PLUGINS") else []
     os.environ["PYTEST_PLUGINS"] = ",".join([_PLUGIN, *plugins])
     _run_next(here)
