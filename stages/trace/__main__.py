@@ -149,7 +149,7 @@ def _show(trace: OwnTrace, options: Options) -> None:
             color_system=colours,  # type: ignore[arg-type]
             highlight=False,
         )
-        console.print(table(trace, options.limit))
+        console.print(table(trace, options.limit, console.width))
         return
     print(_text(trace, options))
     if trace.recording.outcome not in ("return", "exception"):

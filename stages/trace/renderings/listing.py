@@ -32,12 +32,13 @@ _BUDGETS = {
 }
 
 
-def annotated_table(trace: OwnTrace, limit: int) -> RenderableType:
+def annotated_table(trace: OwnTrace, limit: int, width: int) -> RenderableType:
     """Return what happened beside the lines, in the order in which they ran.
 
-    At most ``limit`` rows, 0 for all of them; the same holds for `listing`.
+    At most ``limit`` rows, 0 for all of them, for a console ``width`` characters wide; the same
+    holds for `listing`.
     """
-    table, source_of = _table("line", "source", "what happened"), _highlighter()
+    table, source_of = _table(width, "line", "source", "what happened"), _highlighter()
     in_file = _numbers(trace)
     rows = annotated_rows(trace.trace)
     for row in rows[: limit or None]:
@@ -47,10 +48,10 @@ def annotated_table(trace: OwnTrace, limit: int) -> RenderableType:
     return _page(trace, table, len(rows), limit)
 
 
-def listing(trace: OwnTrace, limit: int) -> RenderableType:
+def listing(trace: OwnTrace, limit: int, width: int) -> RenderableType:
     """Return every frame, with the values that are new in it."""
     frames = trace.trace.frames
-    table, source_of = _table("line", "event", "source", "what is new"), _highlighter()
+    table, source_of = _table(width, "line", "event", "source", "what is new"), _highlighter()
     in_file = _numbers(trace)
     rows = list(zip(frames, changes(frames), strict=True))
     for frame, news in rows[: limit or None]:
@@ -69,11 +70,14 @@ def _page(trace: OwnTrace, table: Table, rows: int, limit: int) -> RenderableTyp
     return Group(*parts, ending(trace))
 
 
-def _table(*names: str) -> Table:
+def _table(width: int, *names: str) -> Table:
+    """Return a table whose last column folds; source that leaves it no room is cut short."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in names:
-        justify = "right" if name == "line" else "left"
-        table.add_column(name, justify=justify, no_wrap=name in ("line", "event"), overflow="fold")  # type: ignore[arg-type]
+    for name in names[:-1]:
+        right = "right" if name == "line" else "left"
+        most = width * 3 // 5 if name == "source" else None
+        table.add_column(name, justify=right, no_wrap=True, overflow="ellipsis", max_width=most)  # type: ignore[arg-type]
+    table.add_column(names[-1], overflow="fold")
     return table
 
 
