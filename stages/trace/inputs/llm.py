@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.trace.inputs.answer_cache import AnswerCache
-from stages.trace.inputs.endpoint import Endpoint
+from stages.trace.inputs.endpoint import Endpoint, EndpointError
 from stages.trace.inputs.llm_settings import LLMEndpoint, LLMSettings
 from stages.trace.tracer.arguments import literal_source, read_arguments
 
@@ -114,7 +114,10 @@ def _completions(
     settings: LLMSettings,
     where: LLMEndpoint,
 ) -> Generator[tuple[tuple[str, ...], str], None, None]:
-    """Yield every batch with the model's answer, as they come."""
+    """Yield every batch with the model's answer, as they come.
+
+    When one has none to be had, the answers under way are yielded still before that is raised.
+    """
     endpoint = Endpoint(settings, where)
 
     def complete(batch: tuple[str, ...]) -> str:
@@ -124,12 +127,20 @@ def _completions(
         waiting: dict[Future[str], tuple[str, ...]] = {
             pool.submit(complete, batch): batch for batch in batches
         }
+        problem: EndpointError | None = None
         try:
             for done in as_completed(waiting):
-                yield waiting[done], done.result()
-        finally:  # nothing is left unless something went wrong
+                try:
+                    text = done.result()
+                except EndpointError as error:  # so does every request that has not begun
+                    problem = error
+                else:
+                    yield waiting[done], text
+        finally:  # nothing is left unless whoever asks goes away
             endpoint.give_up()
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+    if problem is not None:
+        raise problem
 
 
 def question(functions: Mapping[str, str], settings: LLMSettings) -> str:

@@ -96,6 +96,25 @@ def test_a_stage_that_was_ended_goes_on_where_it_was(tmp_path):
     assert found.counts["remembered"] == 2 and all(found.inputs.values())
 
 
+def test_what_is_under_way_when_another_request_fails_is_kept(tmp_path):
+    refused = threading.Event()
+
+    def answer(asked):
+        if "def gcd" in asked.body["messages"][0]["content"]:
+            refused.wait(20)
+            return well(asked)
+        refused.set()
+        return Reply(status=401)
+
+    one = LLMSettings(model="test-model", functions_per_request=1)
+    with model_server(answer) as server:
+        with pytest.raises(EndpointError, match="HTTP 401"):
+            ask(FUNCTIONS, one, where(server, concurrency=2), tmp_path)
+        assert len(server.asked) <= 3
+    with model_server(well) as server:
+        assert ask(FUNCTIONS, one, where(server), tmp_path).counts["remembered"] == 1
+
+
 HOSTILE = """\
 Sure! Here are the calls. gcd(1, 2)
 ### 1
