@@ -163,12 +163,25 @@ def trace_contained(request: Request) -> tuple[OwnTrace, str]:
         result = box.call(_CONTAINED, payload, capture=True)
     if result.outcome != "ok":
         raise OwnCodeError(f"in the sandbox it ended as {result.outcome}: {result.error}")
-    found = result.value
-    if "error" in found:
-        raise {"CallError": CallError}.get(found["error"], OwnCodeError)(found["said"])
-    shown = ShownSource.from_json(found["shown"])
-    recording = Recording.from_json(found["recording"], shown.text)
-    return OwnTrace(request, shown, recording), result.stdout
+    return answered(request, result.value), result.stdout
+
+
+def answered(request: Request, found: Any) -> OwnTrace:
+    """Read the answer of a program that may have written it itself."""
+    try:
+        if "error" in found:
+            kind = {"CallError": CallError}.get(found["error"], OwnCodeError)
+            raise kind(str(found["said"]))
+        shown = ShownSource.from_json(found["shown"])
+        lines = set(range(1, len(shown.text) + 1))
+        if set(shown.numbers.values()) != lines or shown.entry_line not in lines:
+            raise ValueError("lines that are not there")
+        recording = Recording.from_json(found["recording"], [str(line) for line in shown.text])
+    except (CallError, OwnCodeError):
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise OwnCodeError(f"the program answered in the tracer's place: {error}") from error
+    return OwnTrace(request, shown, recording)
 
 
 @contextmanager

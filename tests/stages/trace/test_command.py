@@ -12,14 +12,22 @@ from model.frames import Frame, diff, leaves_scope
 from model.tokens import piece_text
 from model.trace import MARK
 from stages.trace import __main__ as command
-from stages.trace.own_code import CallError, Request, argument_list, trace_contained, trace_own
+from stages.trace.own_code import (
+    CallError,
+    OwnCodeError,
+    Request,
+    answered,
+    argument_list,
+    trace_contained,
+    trace_own,
+)
 from stages.trace.programs import generate
 from stages.trace.renderings.debugger import debugger_pieces, sample_session
 from stages.trace.renderings.debugger_check import check_session
 from stages.trace.renderings.prose import check
+from stages.trace.tracer import trace_source
 from stages.trace.tracer.engine import NOTICE
 from stages.trace.tracer.recording import TraceLimits
-from stages.trace.tracer.tracer import trace_source
 
 DEMO = '''\
 """A module with a docstring."""
@@ -288,6 +296,19 @@ def test_the_sandbox_gives_the_same_trace_and_keeps_the_program_in(demo, tmp_pat
     assert (done.returncode, done.stdout) == (2, "") and f"{demo} has no outermost" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [None, 3, [], {}, {"shown": {}}, {"error": "CallError"},
+     {"shown": {"text": ["x\n"], "numbers": [[1, 1]], "definitions": [], "entry_line": 2}},
+     {"shown": {"text": ["x\n"], "numbers": [[1, 7]], "definitions": [], "entry_line": 1}},
+     {"shown": {"text": ["x\n"], "numbers": [[1, 1]], "definitions": [], "entry_line": 1},
+      "recording": {"trace": {"strings": [], "locals": [], "steps": [["line", 9]]}}}],
+)  # fmt: skip
+def test_a_forged_answer_is_no_trace(answer):
+    with pytest.raises(OwnCodeError, match="answered in the tracer's place"):
+        answered(Request(file="demo.py"), answer)
+
+
 def test_prose_and_debugger_sessions_agree_with_the_frames(demo):
     trace = traced(demo, "gcd", "12, 18").trace
     text = run(f"{demo}:gcd", 12, 18, "--format", "prose", "--seed", 3).stdout
@@ -360,7 +381,7 @@ def test_the_definition_in_force_is_shown_and_a_cached_function_is_reached(demo)
         (["demo.py:gcd", "1", "2", "--format", "xml"], "--format"),
     ],
 )
-def test_a_command_line_without_sense_is_answered_with_code_2(
+def test_a_command_line_without_sense_isanswered_with_code_2(
     demo, monkeypatch, capsys, words, said
 ):
     from stages.trace.__main__ import main
