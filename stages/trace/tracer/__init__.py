@@ -1,6 +1,8 @@
 """The tracer: what a function did, line by line.
 
+whole_program.py  a program given as source, traced whole
 tracer.py      calls of functions as recordings, one execution at a time
+locks.py       what a traced program may not do, and what happens when it tries
 engine.py      which engine follows the program
 native/        the engine in C, built with the package
 reference.py   the same in Python, by ``sys.settrace``
@@ -14,6 +16,7 @@ other interpreters.
 """
 
 from stages.trace.tracer.recording import Recording, TraceLimits, TraceStopped
-from stages.trace.tracer.tracer import Target, Tracer, trace_source
+from stages.trace.tracer.tracer import Target, Tracer
+from stages.trace.tracer.whole_program import trace_source
 
 __all__ = ["Recording", "Target", "TraceLimits", "TraceStopped", "Tracer", "trace_source"]

@@ -16,7 +16,7 @@ _CHARS = 300
 
 
 def argument_source(
-    function: Callable[..., Any], code: CodeType, values: Mapping[str, Any]
+    function: Callable[..., Any] | None, code: CodeType, values: Mapping[str, Any]
 ) -> str | None:
     """Return the source of the argument list of a call that has just begun, or None.
 
@@ -91,9 +91,18 @@ def read_arguments(source: str) -> tuple[list[Any], dict[str, Any]]:
 
     Raises ValueError when it is none.
     """
-    call = ast.parse(f"f({source})", mode="eval").body
-    if not isinstance(call, ast.Call):
-        raise ValueError(f"not an argument list: {source!r}")
-    positional = [ast.literal_eval(each) for each in call.args]
-    keywords = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+    try:
+        call = ast.parse(f"f({source})", mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError(f"not an argument list: {source!r}")
+        positional = [ast.literal_eval(each) for each in call.args]
+        keywords = {_name(each): ast.literal_eval(each.value) for each in call.keywords}
+    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"not an argument list: {source!r}: {error}") from error
     return positional, keywords
+
+
+def _name(keyword: ast.keyword) -> str:
+    if keyword.arg is None:
+        raise ValueError("not a literal argument list: it has a **")
+    return keyword.arg

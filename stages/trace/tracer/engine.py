@@ -1,9 +1,11 @@
 """The tracing engine: the one in C where it was built, else the one in Python.
 
-An engine is made with targets by the ``id`` of their code, limits and two callbacks: ``begin`` is
+An engine is made with targets by the ``id`` of their code, limits and three callbacks: ``begin`` is
 asked for a `Recording` (or None: not this call) when a target is called while no recording is open,
-``close`` is told its outcome, its result and how many calls there were. Between ``start`` and
-``stop`` an engine appends to the ``steps`` of the recording that is open.
+``close`` is told its outcome, its result and how many calls there were; ``files`` is asked, once
+for each file name, what is shown of a file that the target is not in. With ``any_entry`` a call of
+any code in such a file begins a recording too, its target None. Between ``start`` and ``stop`` an
+engine appends to the ``steps`` of the recording that is open.
 """
 
 from __future__ import annotations
@@ -28,14 +30,17 @@ class Target:
     shown: ShownSource
 
 
-Begin = Callable[[Target, FrameType], Recording | None]
+Begin = Callable[[Target | None, FrameType], Recording | None]
 Close = Callable[[str, str, int], None]
+Files = Callable[[str], ShownSource | None]
 
 
 class Engine(Protocol):
     """What traces a thread."""
 
     name: str
+    hook: Any
+    """What ``sys.gettrace`` says while it traces."""
 
     def start(self) -> None:
         """Trace this thread from here on."""
@@ -48,7 +53,13 @@ class MakeEngine(Protocol):
     """What makes an engine."""
 
     def __call__(
-        self, targets: Mapping[int, Target], limits: TraceLimits, begin: Begin, close: Close
+        self,
+        targets: Mapping[int, Target],
+        limits: TraceLimits,
+        begin: Begin,
+        close: Close,
+        files: Files | None = None,
+        any_entry: bool = False,
     ) -> Engine:
         """Make one; see the module's docstring."""
 
@@ -60,6 +71,7 @@ def _opcodes(*names: str) -> frozenset[int]:
 LEAVING = _opcodes("RETURN_VALUE", "RETURN_CONST", "YIELD_VALUE", "RETURN_GENERATOR")
 """Opcodes that leave a frame with a value."""
 YIELDING = _opcodes("YIELD_VALUE")
+RESUME = opcode.opmap["RESUME"]
 ENDS_A_LOOP = _opcodes("FOR_ITER", "SEND", "END_SEND", "YIELD_FROM")
 """Opcodes whose StopIteration is CPython's affair."""
 
@@ -89,7 +101,12 @@ def make_engine() -> MakeEngine:
 
 
 def native_engine(
-    targets: Mapping[int, Target], limits: TraceLimits, begin: Begin, close: Close
+    targets: Mapping[int, Target],
+    limits: TraceLimits,
+    begin: Begin,
+    close: Close,
+    files: Files | None = None,
+    any_entry: bool = False,
 ) -> Engine:
     """Make the engine in C; raises ImportError where it was not built."""
     from stages.trace.tracer import _native
@@ -98,14 +115,20 @@ def native_engine(
         targets=dict(targets),
         begin=begin,
         close=close,
+        files=files,
+        any_entry=any_entry,
         stopped=TraceStopped,
         leaving=_flags(LEAVING),
         yielding=_flags(YIELDING),
         ends_a_loop=_flags(ENDS_A_LOOP),
+        resume=RESUME,
         events=limits.events,
         bytes=limits.bytes,
         value_chars=limits.value_chars,
         calls=limits.calls,
+        depth=limits.depth,
+        attributes=limits.attributes,
+        go_on=limits.go_on,
     )
     return engine
 

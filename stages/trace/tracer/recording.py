@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self, TypeVar
 
 _Part = TypeVar("_Part")
@@ -16,7 +16,7 @@ the frame before: a long trace of a large state stays small."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TraceLimits:
-    """Budgets that end a trace; all but ``value_chars``, which shortens a value's text."""
+    """Budgets that end a trace, and what it leaves out."""
 
     events: int = 10_000
     """Frames."""
@@ -26,10 +26,20 @@ class TraceLimits:
     """Characters of one value."""
     calls: int = 1_000_000
     """Calls of Python functions, stepped over or not: a clock that every machine agrees on."""
+    depth: int = 0
+    """Scopes within each other; what is called deeper is stepped over. 0: no limit."""
+    attributes: bool = True
+    """Whether objects without a ``__repr__`` of their own show their attributes."""
+    go_on: bool = False
+    """Let the program go on, untraced, when a budget is spent; else `TraceStopped` ends it."""
+
+    def to_json(self) -> dict[str, int | bool]:
+        """Return the value as JSON, which are the arguments to make it again."""
+        return asdict(self)
 
 
 class TraceStopped(BaseException):
-    """Raised inside the program when a budget is spent."""
+    """Raised inside the program when a budget is spent, unless it may go on."""
 
 
 @dataclass(slots=True)

@@ -1,17 +1,28 @@
 """Values as a trace shows them: what ``repr`` says, bounded, without addresses, and never failing.
 
 Within its budget a rendered value of built-in types is exactly its ``repr``; beyond it, the first
-characters and an ellipsis. What depends on where or when the program ran (addresses, thread
-idents, install paths) is left out, so that two runs show the same.
+characters and an ellipsis. What depends on where or when the program ran is left out of the reprs
+of all other types, so that two runs show the same: addresses (`` at 0x…``), an object's own ``id``
+however it is written (decimal, ``0x…``), the idents of threads, install paths. A program's strings
+are shown as they are. Arrays, tensors and data frames show shape and dtype, unless they are single
+numbers.
 """
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 CHANGELESS = frozenset({int, float, bool, complex, type(None), str, bytes, range})
@@ -20,14 +31,21 @@ renamed; and to keep a function or class alive may keep alive what the program h
 
 _ELLIPSIS = "..."
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_THREAD = re.compile(r"(?<=started |stopped )(daemon )?\d+")
+_THREAD = re.compile(r"(?<=started|stopped)( daemon)? \d+")
 _DEPTH = 6
 _BIG_INT_BITS = 14_000  # about the 4,300 digits from which Python refuses to print
 _MANY_ITEMS = 1_000  # a subclass with its own repr is asked only below this length
 _BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
+_ARRAYS = frozenset(
+    {"cupy", "jax", "jaxlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "tensorflow"}
+    | {"torch", "xarray"}
+)
+"""Packages whose types with a ``shape`` are shown by it. None of them is imported here."""
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
+_WRAPPED_YIELD = "async_generator_wrapped_value"
 
 
-def render(value: Any, budget: int) -> str:
+def render(value: Any, budget: int, attributes: bool = True) -> str:
     """Return the text of ``value`` in at most about ``budget`` characters."""
     kind = type(value)
     if kind is int:
@@ -37,13 +55,86 @@ def render(value: Any, budget: int) -> str:
     elif kind in CHANGELESS:
         text = repr(value)
     else:
-        text = _Walk(budget).text(value)
+        text = _Walk(budget, attributes).text(value)
     return text if len(text) <= budget else text[: max(0, budget - len(_ELLIPSIS))] + _ELLIPSIS
 
 
-def drop_idents(text: str) -> str:
-    """Leave out the numbers by which the system knows threads."""
-    return _THREAD.sub("", text)
+def scrub(text: str, address: int) -> str:
+    """Leave out of a repr what tells where its object lies, and the idents of threads."""
+    text = _THREAD.sub(r"\1", _ADDRESS.sub("", text))
+    for own in (str(address), f"{address:x}", f"{address:X}"):
+        text = text.replace(f"0x{own}", "0x…").replace(own, "…") if own in text else text
+    return text
+
+
+def array_text(value: Any) -> str | None:
+    """Return an array's, tensor's or data frame's type, shape and dtype; None for all else."""
+    kind = type(value)
+    if not any("shape" in vars(base) for base in kind.__mro__):
+        return None
+    if not any(base.__module__.partition(".")[0] in _ARRAYS for base in kind.__mro__):
+        return None
+    shape = tuple(value.shape)
+    if not shape:
+        return None
+    dtype = str(value.dtype).removeprefix("torch.") if hasattr(kind, "dtype") else ""
+    return f"<{kind.__name__} {shape} {dtype}".rstrip() + ">"
+
+
+def slots_of(value: Any) -> dict[str, Any]:
+    """Return the attributes of an object without a ``__dict__``."""
+    found = {}
+    for base in reversed(type(value).__mro__):
+        if not base.__flags__ & _HEAP_TYPE:
+            continue
+        for name, member in vars(base).items():
+            if type(member) is MemberDescriptorType and not name.startswith("__"):
+                with suppress(AttributeError):  # not set yet
+                    found[name] = member.__get__(value)
+    return found
+
+
+class _Sink:
+    """Takes what a ``__repr__`` prints while the tracer asks for it."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+
+SINK = _Sink()
+
+
+def generated_fields(kind: type) -> tuple[str, ...] | None:
+    """Return the fields that a dataclass's generated ``__repr__`` shows, None for any other.
+
+    It is code of the program's, and slow; what it does is known.
+    """
+    made = getattr(kind.__repr__, "__wrapped__", None)
+    if type(made) is not FunctionType or not hasattr(kind, "__dataclass_fields__"):
+        return None
+    code = made.__code__
+    names = code.co_names
+    if (code.co_filename, names[:2]) != ("<string>", ("__class__", "__qualname__")):
+        return None
+    return names[2:]
+
+
+def _unheard(value: Any) -> str:
+    """Return the repr; what it prints gets nowhere."""
+    before = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = SINK  # type: ignore[assignment]
+    try:
+        return repr(value)
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 def _int(value: int) -> str:
@@ -62,8 +153,9 @@ def _is_builtins(value: Any) -> bool:
 class _Walk:
     """One walk over a nested value; ``left`` runs out, and then nothing more is looked at."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, attributes: bool) -> None:
         self.left = budget
+        self.attributes = attributes
         self.open: set[int] = set()
 
     def text(self, value: Any) -> str:
@@ -118,16 +210,22 @@ class _Walk:
                 return f"<function {getattr(value, '__qualname__', '?')}>"
             if kind.__repr__ is object.__repr__ and not isinstance(value, type):
                 return self._attributes(value, kind)
+            if (fields := generated_fields(kind)) is not None:
+                return self._fields(value, kind, fields)
             if isinstance(value, (list, dict, set, tuple, str, bytes)) and len(value) > _MANY_ITEMS:
                 return f"<{kind.__name__} of {len(value)} items>"
-            text = repr(value)
+            text = array_text(value) or _unheard(value)
         except Exception:  # noqa: BLE001  the program's own code runs here
             return f"<unrepr {kind.__name__}>"
-        return drop_idents(_ADDRESS.sub("", text))
+        return scrub(text, id(value))
 
     def _attributes(self, value: Any, kind: type) -> str:
         """An object without a ``__repr__`` of its own shows its attributes, so that they count."""
-        attributes = getattr(value, "__dict__", None)
+        if kind.__name__ == _WRAPPED_YIELD and kind.__module__ == "builtins":
+            return self.text(gc.get_referents(value)[0])
+        attributes = getattr(value, "__dict__", None) if self.attributes else None
+        if attributes is None and self.attributes:
+            attributes = slots_of(value)
         name = f"{kind.__qualname__} object"
         if not isinstance(attributes, Mapping) or not attributes:
             return f"<{name}>"
@@ -146,3 +244,20 @@ class _Walk:
         finally:
             self.open.discard(id(value))
         return f"<{name} {', '.join(parts)}>"
+
+    def _fields(self, value: Any, kind: type, fields: tuple[str, ...]) -> str:
+        """A dataclass, as its generated ``__repr__`` has it."""
+        if id(value) in self.open or len(self.open) >= _DEPTH:
+            return _ELLIPSIS
+        self.open.add(id(value))
+        try:
+            parts = []
+            for field in fields:
+                if self.left <= 0:
+                    parts.append(_ELLIPSIS)
+                    break
+                self.left -= len(field) + 3
+                parts.append(f"{field}={self.text(getattr(value, field))}")
+        finally:
+            self.open.discard(id(value))
+        return f"{kind.__qualname__}({', '.join(parts)})"

@@ -63,7 +63,9 @@ def whole_source(source: str, entry: str) -> ShownSource:
     Raises `LookupError` when there is no such function.
     """
     tree, lines = ast.parse(source), file_lines(source)
-    starts = [node.lineno for node in tree.body if isinstance(node, Function) and node.name == entry]
+    starts = [
+        node.lineno for node in tree.body if isinstance(node, Function) and node.name == entry
+    ]
     starts += [1] if entry == MODULE else []
     if not starts:
         raise LookupError(f"the program defines no function {entry!r}")

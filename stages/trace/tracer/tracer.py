@@ -8,29 +8,44 @@ source is recorded; everything else is stepped over. The rules where CPython lea
 * a ``return`` event that is an exception passing through has ``unwinding`` set: the opcode says so;
 * a ``StopIteration`` that merely ends a ``for`` or a ``yield from`` is CPython's affair: no frame;
 * a generator's scope survives a yield; each resume is a call, each yield a return;
+* a generator or coroutine as the entry stays the entry over its yields: what runs between is
+  stepped over, and the outcome is that of its end. When it still waits as tracing ends, or as
+  another entry is called, the outcome is "return", with what it yielded last;
+* the code of a module is an entry or stepped over;
+* names that no program can write (those of pytest start with "@") are no locals;
+* a fork is not traced;
 * budgets end a trace cleanly: the frames so far, and an outcome that says which budget.
 
 The rules are written twice, in `reference` and, many times as fast, in ``native/``; `engine`
 chooses. The module runs in the sandbox, beside the program: nothing here is safe from a program
-that means harm, but one that meddles with tracing is noticed and its trace is ``lost``.
+that means harm, but one that meddles with tracing is noticed (see `locks`): its trace is
+``tampered``, and ``lost`` if the meddling took the rest of it away.
 """
 
 from __future__ import annotations
 
-import inspect
-import sys
-import threading
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import CodeType, FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from stages.trace.tracer.arguments import argument_source
-from stages.trace.tracer.engine import MakeEngine, Target, make_engine
+from stages.trace.tracer.engine import Engine, Files, MakeEngine, Target, make_engine
+from stages.trace.tracer.locks import locked
 from stages.trace.tracer.recording import Recording, TraceLimits, TraceStopped
-from stages.trace.tracer.source import whole_source
 
-__all__ = ["Recording", "Target", "TraceLimits", "TraceStopped", "Tracer", "trace_source"]
+__all__ = ["Recording", "Target", "TraceLimits", "TraceStopped", "Tracer"]
+
+_AT_WORK: list[Engine] = []
+
+
+def _untrace_fork() -> None:
+    while _AT_WORK:
+        _AT_WORK.pop().stop()
+
+
+os.register_at_fork(after_in_child=_untrace_fork)
 
 
 class Tracer:
@@ -38,6 +53,11 @@ class Tracer:
 
     ``finished`` collects the recordings in the order of the calls; ``wanted`` may refuse one by
     its target's name and argument source. ``engine`` is the fastest that is here.
+
+    A target's file is what its trace shows. ``files`` may say, once for each other file that code
+    comes from, which lines of that are shown too: their numbers are those in the target's text,
+    which is a list then and may have grown. With ``any_entry`` a call of anything in those files
+    is recorded when none is open.
     """
 
     def __init__(
@@ -46,6 +66,8 @@ class Tracer:
         limits: TraceLimits,
         wanted: Callable[[str, str | None], bool] = lambda name, arguments: True,
         engine: MakeEngine | None = None,
+        files: Files | None = None,
+        any_entry: bool = False,
     ) -> None:
         self.limits = limits
         self.finished: list[Recording] = []
@@ -53,81 +75,54 @@ class Tracer:
         self._wanted = wanted
         self._open: Recording | None = None
         by_id = {id(code): target for code, target in targets.items()}
-        self._engine = (engine or make_engine())(by_id, limits, self._begin, self._close)
+        self._files = files
+        make = engine or make_engine()
+        self._engine = make(by_id, limits, self._begin, self._close, files, any_entry)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Trace what runs in the block; what is still open at its end is lost."""
-        with _locked():
+        with locked(lambda: self._engine.hook, self._tampered) as check:
             self._engine.start()
+            _AT_WORK.append(self._engine)
             try:
                 yield
             finally:
+                if self._engine in _AT_WORK:  # else it has been stopped
+                    _AT_WORK.remove(self._engine)
+                    check()
                 self._engine.stop()
 
     def cut(self, outcome: str) -> NoReturn:
         """End what is open with ``outcome``, for a signal handler; raises `TraceStopped`."""
         before = len(self.finished)
+        if self._engine in _AT_WORK:
+            _AT_WORK.remove(self._engine)
         self._engine.stop()
         for recording in self.finished[before:]:
             recording.outcome = outcome
         raise TraceStopped(outcome)
 
-    def _begin(self, target: Target, frame: FrameType) -> Recording | None:
-        arguments = argument_source(target.function, frame.f_code, frame.f_locals)
-        if not self._wanted(target.name, arguments):
+    def _begin(self, target: Target | None, frame: FrameType) -> Recording | None:
+        code = frame.f_code
+        name = code.co_name if target is None else target.name
+        function = None if target is None else target.function
+        arguments = argument_source(function, code, frame.f_locals)
+        if not self._wanted(name, arguments):
             return None
-        self._open = Recording(target.name, arguments, target.shown.text)
+        shown = None if target is None else target.shown
+        if shown is None and self._files is not None:
+            shown = self._files(code.co_filename)
+        self._open = Recording(name, arguments, () if shown is None else shown.text)
         return self._open
+
+    def _tampered(self) -> None:
+        recording = self._open or (self.finished[-1] if self.finished else None)
+        if recording is not None:
+            recording.tampered = True
 
     def _close(self, outcome: str, result: str, calls: int) -> None:
         recording, self._open = self._open, None
         if recording is not None:
             recording.outcome, recording.result, recording.calls = outcome, result, calls
             self.finished.append(recording)
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    """Let no program install a trace function of its own, or see that one is there."""
-    places = [
-        (module, name)
-        for module in (sys, threading)
-        for name in ("settrace", "gettrace", "setprofile")
-        if hasattr(module, name)
-    ]
-    before = [getattr(*place) for place in places]
-    for place in places:
-        setattr(*place, lambda *_: None)
-    try:
-        yield
-    finally:
-        for place, function in zip(places, before, strict=True):
-            setattr(*place, function)
-
-
-def trace_source(
-    source: str, entry: str, arguments: str, limits: TraceLimits, engine: MakeEngine | None = None
-) -> Recording:
-    """Execute a program and trace ``entry(arguments)``; run it in the sandbox.
-
-    An exception of the entry is an outcome. What the program raises on the way there propagates.
-    """
-    shown = whole_source(source, entry)
-    file = "<program>"
-    names: dict[str, Any] = {"__name__": "program"}
-    exec(compile(source, file, "exec", dont_inherit=True), names)
-    call = compile(f"{entry}({arguments})", "<call>", "eval", dont_inherit=True)
-    function = inspect.unwrap(names[entry])
-    tracer = Tracer({function.__code__: Target(entry, function, shown)}, limits, engine=engine)
-    try:
-        with tracer.watching():
-            eval(call, names)
-    except (Exception, TraceStopped, SystemExit):  # the recording says which
-        if not tracer.finished:
-            raise
-    if not tracer.finished:
-        raise LookupError(f"{entry}({arguments}) ran no line of {entry!r}")
-    recording = tracer.finished[0]
-    recording.arguments = arguments
-    return recording

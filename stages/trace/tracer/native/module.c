@@ -11,8 +11,9 @@ engine_traverse(Engine *self, visitproc visit, void *arg)
     Py_VISIT(self->targets);
     Py_VISIT(self->begin);
     Py_VISIT(self->close);
+    Py_VISIT(self->files);
     Py_VISIT(self->stopped);
-    Py_VISIT(self->shown);
+    Py_VISIT(self->asked);
     Py_VISIT(self->steps);
     for (Py_ssize_t i = 0; i < self->open_count; i++) {
         Py_VISIT(self->open[i].frame);
@@ -26,10 +27,12 @@ engine_clear(Engine *self)
     Py_CLEAR(self->targets);
     Py_CLEAR(self->begin);
     Py_CLEAR(self->close);
+    Py_CLEAR(self->files);
     Py_CLEAR(self->stopped);
-    Py_CLEAR(self->shown);
+    Py_CLEAR(self->asked);
     Py_CLEAR(self->steps);
     trace_clear(self);
+    trace_known_clear(self);
     return 0;
 }
 
@@ -42,11 +45,10 @@ engine_dealloc(Engine *self)
     Py_CLEAR(self->leaving);
     Py_CLEAR(self->yielding);
     Py_CLEAR(self->ends_a_loop);
-    Py_CLEAR(self->text);
     Py_CLEAR(self->file);
     Py_CLEAR(self->raised);
-    PyMem_Free(self->numbers);
-    PyMem_Free(self->definitions);
+    Py_CLEAR(self->yielded);
+    trace_sources_free(self);
     PyMem_Free(self->open);
     PyMem_Free(self->made);
     PyMem_Free(self->texts);
@@ -59,14 +61,17 @@ static PyObject *
 engine_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {
-        "targets", "begin", "close", "stopped", "leaving", "yielding", "ends_a_loop",
-        "events", "bytes", "value_chars", "calls", NULL,
+        "targets", "begin", "close", "files", "any_entry", "stopped", "leaving", "yielding",
+        "ends_a_loop", "resume", "events", "bytes", "value_chars", "calls", "depth", "attributes",
+        "go_on", NULL,
     };
-    PyObject *targets, *begin, *close, *stopped, *leaving, *yielding, *ends_a_loop;
-    Py_ssize_t events, bytes, value_chars, calls;
+    PyObject *targets, *begin, *close, *files, *stopped, *leaving, *yielding, *ends_a_loop;
+    Py_ssize_t events, bytes, value_chars, calls, depth;
+    int any_entry, resume, attributes, go_on;
     if (!PyArg_ParseTupleAndKeywords(
-            args, keywords, "$O!OOOSSSnnnn:Engine", names, &PyDict_Type, &targets, &begin, &close,
-            &stopped, &leaving, &yielding, &ends_a_loop, &events, &bytes, &value_chars, &calls)) {
+            args, keywords, "$O!OOOpOSSSinnnnnpp:Engine", names, &PyDict_Type, &targets, &begin,
+            &close, &files, &any_entry, &stopped, &leaving, &yielding, &ends_a_loop, &resume,
+            &events, &bytes, &value_chars, &calls, &depth, &attributes, &go_on)) {
         return NULL;
     }
     if (value_chars < 0) {
@@ -78,6 +83,16 @@ engine_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         return NULL;
     }
     self->state = PyType_GetModuleState(type);
+    self->asked = PyDict_New();
+    if (self->asked == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->files = Py_NewRef(files);
+    self->any_entry = any_entry;
+    self->go_on = go_on;
+    self->resume = resume;
+    self->max_depth = depth;
     self->targets = Py_NewRef(targets);
     self->begin = Py_NewRef(begin);
     self->close = Py_NewRef(close);
@@ -88,7 +103,7 @@ engine_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->max_events = events;
     self->max_bytes = bytes;
     self->max_calls = calls;
-    self->value_chars = value_chars;
+    self->render = (RenderLimits){.chars = value_chars, .attributes = attributes};
     return (PyObject *)self;
 }
 
@@ -96,6 +111,7 @@ static PyObject *
 engine_start(PyObject *engine, PyObject *Py_UNUSED(ignored))
 {
     ((Engine *)engine)->calls = 0;
+    ((Engine *)engine)->tracing = true;
     PyEval_SetTrace(trace_on_event, engine);
     Py_RETURN_NONE;
 }
@@ -103,7 +119,10 @@ engine_start(PyObject *engine, PyObject *Py_UNUSED(ignored))
 static PyObject *
 engine_stop(PyObject *engine, PyObject *Py_UNUSED(ignored))
 {
-    PyEval_SetTrace(NULL, NULL);
+    trace_untrace((Engine *)engine);
+    if (trace_leave_waiting((Engine *)engine) < 0) {
+        return NULL;
+    }
     if (trace_close((Engine *)engine, "lost", NULL) < 0) {
         return NULL;
     }
@@ -116,6 +135,12 @@ engine_name(PyObject *Py_UNUSED(engine), void *Py_UNUSED(closure))
     return PyUnicode_FromString("native");
 }
 
+static PyObject *
+engine_hook(PyObject *engine, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((Engine *)engine)->tracing ? engine : Py_None);
+}
+
 static PyMethodDef engine_methods[] = {
     {"start", engine_start, METH_NOARGS, "Trace this thread from here on."},
     {"stop", engine_stop, METH_NOARGS, "Trace no more; what is still open is lost."},
@@ -124,6 +149,7 @@ static PyMethodDef engine_methods[] = {
 
 static PyGetSetDef engine_getset[] = {
     {"name", engine_name, NULL, "Which engine it is.", NULL},
+    {"hook", engine_hook, NULL, "What sys.gettrace says while it traces.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -152,13 +178,15 @@ module_render(PyObject *module, PyObject *args)
 {
     PyObject *value;
     Py_ssize_t budget;
-    if (!PyArg_ParseTuple(args, "On:render", &value, &budget)) {
+    int attributes = 1;
+    if (!PyArg_ParseTuple(args, "On|p:render", &value, &budget, &attributes)) {
         return NULL;
     }
+    RenderLimits limits = {.chars = budget > 0 ? budget : 0, .attributes = attributes};
     ModuleState *state = PyModule_GetState(module);
     Text text = {0};
     PyObject *str = NULL;
-    if (trace_render(&state->names, &text, value, budget > 0 ? budget : 0) >= 0) {
+    if (trace_render(&state->names, &text, value, &limits) >= 0) {
         str = trace_text_object(&text, 0);
     }
     trace_text_free(&text);
@@ -167,7 +195,7 @@ module_render(PyObject *module, PyObject *args)
 
 static PyMethodDef module_methods[] = {
     {"render", module_render, METH_VARARGS,
-     "render(value, budget)\n--\n\nReturn what stages.trace.tracer.rendering.render returns."},
+     "render(value, budget, attributes=True, /)\n--\n\nReturn what stages.trace.tracer.rendering.render returns."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -190,6 +218,7 @@ module_exec(PyObject *module)
         {&state->definitions, "definitions"},
         {&state->f_trace, "f_trace"},
         {&state->dunder_class, "__class__"},
+        {&state->module, "<module>"},
     };
     for (size_t i = 0; i < Py_ARRAY_LENGTH(strings); i++) {
         *strings[i].place = PyUnicode_InternFromString(strings[i].name);
@@ -236,6 +265,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->definitions);
     Py_CLEAR(state->f_trace);
     Py_CLEAR(state->dunder_class);
+    Py_CLEAR(state->module);
     trace_render_clear(&state->names);
     return 0;
 }

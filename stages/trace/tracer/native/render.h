@@ -5,13 +5,29 @@
 
 #include "text.h"
 
+enum { GENERATED = 64 };
+
+/* The fields that a __repr__ shows which a dataclass was given; None if it was written by hand. */
+typedef struct {
+    PyObject *repr, *fields;
+} Generated;
+
 /* What the renderer needs of Python, owned by the module. */
 typedef struct {
     PyObject *qualname, *name, *dict, *bit_length; /* attribute names */
     PyObject *sized_types;    /* tuple: built-in types whose subclasses may be long */
     PyObject *mapping;        /* collections.abc.Mapping */
-    PyObject *drop_idents;    /* rendering.drop_idents */
+    PyObject *repr; /* "__repr__" */
+    PyObject *shape;
+    /* of rendering.py: */
+    PyObject *scrub, *array_text, *slots_of, *generated_fields, *sink;
+    Generated generated[GENERATED];
 } RenderNames;
+
+typedef struct {
+    Py_ssize_t chars; /* of one value */
+    bool attributes;  /* whether plain objects show theirs */
+} RenderLimits;
 
 int trace_render_names(RenderNames *names);
 int trace_render_visit(RenderNames *names, visitproc visit, void *arg);
@@ -20,9 +36,12 @@ void trace_render_clear(RenderNames *names);
 /* Whether instances of exactly this type never change: the same object has the same text. */
 bool trace_is_changeless(PyTypeObject *type);
 
-/* Append the text of value in at most about budget characters. Gives the number of items that were
+/* Let go of what was kept of the program's types. */
+void trace_render_forget(RenderNames *names);
+
+/* Append the text of value in at most about limits->chars characters. Gives the number of items that were
    looked at when value is exactly a list or tuple, else 0; -1 with an exception set. */
 Py_ssize_t trace_render(
-    const RenderNames *names, Text *text, PyObject *value, Py_ssize_t budget);
+    RenderNames *names, Text *text, PyObject *value, const RenderLimits *limits);
 
 #endif

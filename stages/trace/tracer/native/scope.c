@@ -101,19 +101,23 @@ PyType_Spec trace_scope_spec = {
 };
 
 Scope *
-trace_scope_new(Engine *self)
+trace_scope_new(Engine *self, const Source *source, const PyCodeObject *code, bool is_entry)
 {
     Scope *scope = PyObject_New(Scope, self->state->scope_type);
     if (scope == NULL) {
         return NULL;
     }
     scope->recording = self->recording;
+    scope->source = source;
+    scope->first = code->co_firstlineno;
+    scope->flags = code->co_flags;
+    scope->is_entry = is_entry;
     scope->depth = 0;
-    scope->line = 1;
+    scope->line = trace_at_line(source, source->numbers, scope->first);
     scope->raised_at = -1;
     scope->slots = NULL;
     scope->count = scope->room = 0;
-    scope->first = scope->shown = -1;
+    scope->locals = scope->shown = -1;
     return scope;
 }
 
@@ -188,9 +192,12 @@ is_hidden(ModuleState *state, PyObject *name, bool in_class)
     if (!PyUnicode_CheckExact(name)) {
         return 1; /* a class body may write such into its namespace */
     }
-    if (PyUnicode_GET_LENGTH(name) < 2 || PyUnicode_READ_CHAR(name, 0) != '_'
-        || PyUnicode_READ_CHAR(name, 1) != '_') {
+    if (PyUnicode_GET_LENGTH(name) == 0) {
         return 0;
+    }
+    Py_UCS4 start = PyUnicode_READ_CHAR(name, 0);
+    if (start != '_' || PyUnicode_GET_LENGTH(name) < 2 || PyUnicode_READ_CHAR(name, 1) != '_') {
+        return start == '@'; /* what pytest makes of an assert */
     }
     return in_class || PyUnicode_Compare(name, state->dunder_class) == 0;
 }
@@ -296,8 +303,7 @@ slot_update(Engine *self, Scope *scope, PyObject *name, PyObject *value, Py_ssiz
     }
     Text *buffer = &self->buffer;
     trace_text_shorten(buffer, 0);
-    Py_ssize_t looked_at = trace_render(
-        &self->state->names, buffer, value, self->value_chars);
+    Py_ssize_t looked_at = trace_render(&self->state->names, buffer, value, &self->render);
     if (looked_at < 0) {
         return -1;
     }
@@ -332,7 +338,7 @@ static int
 scope_show(Engine *self, Scope *scope, const Py_ssize_t *places, Py_ssize_t count)
 {
     bool same = scope->shown == count;
-    PyObject **before = same ? self->texts + scope->first : NULL;
+    PyObject **before = same ? self->texts + scope->locals : NULL;
     for (Py_ssize_t i = 0; same && i < count; i++) {
         const Slot *slot = &scope->slots[places[i]];
         same = before[2 * i] == slot->name && before[2 * i + 1] == slot->text;
@@ -344,7 +350,7 @@ scope_show(Engine *self, Scope *scope, const Py_ssize_t *places, Py_ssize_t coun
                    sizeof(PyObject *)) < 0) {
         return -1;
     }
-    scope->first = self->text_count;
+    scope->locals = self->text_count;
     scope->shown = count;
     for (Py_ssize_t i = 0; i < count; i++) {
         const Slot *slot = &scope->slots[places[i]];
@@ -355,10 +361,10 @@ scope_show(Engine *self, Scope *scope, const Py_ssize_t *places, Py_ssize_t coun
 }
 
 int
-trace_snapshot(Engine *self, Scope *scope, PyFrameObject *frame, int flags, Py_ssize_t *size)
+trace_snapshot(Engine *self, Scope *scope, PyFrameObject *frame, Py_ssize_t *size)
 {
     Variables variables;
-    if (variables_take(self, &variables, frame, !(flags & CO_OPTIMIZED)) < 0) {
+    if (variables_take(self, &variables, frame, !(scope->flags & CO_OPTIMIZED)) < 0) {
         return -1;
     }
     int result = -1;

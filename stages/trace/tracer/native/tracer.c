@@ -52,7 +52,7 @@ locals_tuple(const Engine *self, const Step *step)
 {
     PyObject *locals = PyTuple_New(2 * step->shown);
     for (Py_ssize_t i = 0; locals != NULL && i < 2 * step->shown; i++) {
-        PyTuple_SET_ITEM(locals, i, Py_NewRef(self->texts[step->first + i]));
+        PyTuple_SET_ITEM(locals, i, Py_NewRef(self->texts[step->locals + i]));
     }
     if (locals != NULL && step->shown > 0) { /* the empty one is shared */
         PyObject_GC_UnTrack(locals); /* of str only: it is in no cycle, and there are many */
@@ -98,8 +98,8 @@ steps_append(const Engine *self, PyObject *steps)
         if (step->value != NULL) {
             locals = Py_NewRef(Py_None);
         }
-        else if (step->shown > 0 && shared[step->first] != NULL) {
-            locals = Py_NewRef(shared[step->first]);
+        else if (step->shown > 0 && shared[step->locals] != NULL) {
+            locals = Py_NewRef(shared[step->locals]);
         }
         else {
             locals = locals_tuple(self, step);
@@ -110,7 +110,7 @@ steps_append(const Engine *self, PyObject *steps)
             break;
         }
         if (step->value == NULL && step->shown > 0) {
-            shared[step->first] = locals; /* borrowed: the list has it */
+            shared[step->locals] = locals; /* borrowed: the list has it */
         }
         result = PyList_Append(steps, tuple);
         Py_DECREF(tuple);
@@ -134,6 +134,8 @@ trace_close(Engine *self, const char *outcome, PyObject *value)
     }
     Py_DECREF(steps);
     trace_clear(self);
+    trace_known_clear(self);
+    trace_render_forget(&self->state->names);
     if (result < 0) {
         return -1;
     }
@@ -144,124 +146,74 @@ trace_close(Engine *self, const char *outcome, PyObject *value)
     return done == NULL ? -1 : 0;
 }
 
-/* End the recording and the program: a budget is spent. Always -1. */
+/* End the recording, a budget being spent: -1 when that ends the program too, else 1. */
 static int
 stop_tracing(Engine *self, const char *outcome)
 {
-    if (trace_close(self, outcome, NULL) == 0) {
-        PyErr_SetString(self->stopped, outcome);
+    if (trace_close(self, outcome, NULL) < 0) {
+        return -1;
     }
+    if (self->go_on) {
+        trace_untrace(self);
+        return 1;
+    }
+    PyErr_SetString(self->stopped, outcome);
     return -1;
 }
 
-/* Read {line: number} into an array of the given length; those that are beyond it are left out. */
-static int
-read_lines(PyObject *mapping, int *lines, Py_ssize_t length)
+void
+trace_untrace(Engine *self)
 {
-    PyObject *key, *value;
-    for (Py_ssize_t place = 0; PyDict_Next(mapping, &place, &key, &value);) {
-        long line = PyLong_AsLong(key), number = PyLong_AsLong(value);
-        if (PyErr_Occurred()) {
-            return -1;
-        }
-        if (line < 0 || number < 1 || number > INT_MAX) {
-            PyErr_SetString(PyExc_ValueError, "lines are numbered from 1");
-            return -1;
-        }
-        if (line < length) {
-            lines[line] = (int)number;
-        }
-    }
-    return 0;
+    self->tracing = false;
+    PyEval_SetTrace(NULL, NULL);
 }
 
-static Py_ssize_t
-greatest_line(PyObject *mapping)
+int
+trace_leave_waiting(Engine *self)
 {
-    PyObject *key;
-    Py_ssize_t greatest = 0;
-    for (Py_ssize_t place = 0; PyDict_Next(mapping, &place, &key, NULL);) {
-        Py_ssize_t line = PyLong_AsSsize_t(key);
-        greatest = line > greatest ? line : greatest;
-    }
-    return PyErr_Occurred() ? -1 : greatest;
+    return self->steps != NULL && self->depth == 0 ? trace_close(self, "return", self->yielded) : 0;
 }
 
+/* What a recording that begins with a call of this code would show: a target and its source, or
+   just the source of its file. Neither: it begins none. */
 static int
-show_source(Engine *self, PyObject *shown)
+may_begin(Engine *self, PyCodeObject *code, PyObject **target, Source **source)
 {
-    if (self->shown == shown) {
-        return 0;
+    *target = NULL;
+    *source = NULL;
+    PyObject *key = PyLong_FromVoidPtr(code);
+    if (key == NULL) {
+        return -1;
     }
-    ModuleState *state = self->state;
-    int result = -1, *numbers = NULL, *definitions = NULL;
-    PyObject *text = PyObject_GetAttr(shown, state->text);
-    PyObject *by_line = PyObject_GetAttr(shown, state->numbers);
-    PyObject *decorated = PyObject_GetAttr(shown, state->definitions);
-    if (text == NULL || by_line == NULL || decorated == NULL) {
-        goto done;
+    *target = PyDict_GetItemWithError(self->targets, key);
+    Py_DECREF(key);
+    if (*target != NULL) {
+        PyObject *shown = PyObject_GetAttr(*target, self->state->shown);
+        *source = shown == NULL ? NULL : trace_source_of(self, shown);
+        Py_XDECREF(shown);
     }
-    if (!PyTuple_Check(text) || !PyDict_Check(by_line) || !PyDict_Check(decorated)) {
-        PyErr_SetString(PyExc_TypeError, "a ShownSource has a tuple and two dicts");
-        goto done;
-    }
-    Py_ssize_t length = greatest_line(by_line);
-    if (length++ < 0) {
-        goto done;
-    }
-    numbers = PyMem_Calloc((size_t)length, sizeof(int));
-    definitions = PyMem_Calloc((size_t)length, sizeof(int));
-    if (numbers == NULL || definitions == NULL) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    if (read_lines(by_line, numbers, length) < 0 || read_lines(decorated, definitions, length) < 0) {
-        goto done;
-    }
-    for (Py_ssize_t i = 0; i < length; i++) {
-        if (numbers[i] > PyTuple_GET_SIZE(text)) {
-            PyErr_SetString(PyExc_ValueError, "a line is beyond the text");
-            goto done;
+    else if (!PyErr_Occurred() && self->any_entry) {
+        *source = trace_source_of_file(self, code->co_filename);
+        if (*source != NULL
+            && trace_at_line(*source, (*source)->numbers, code->co_firstlineno) == 0) {
+            *source = NULL;
         }
     }
-    Py_XSETREF(self->shown, Py_NewRef(shown));
-    Py_XSETREF(self->text, Py_NewRef(text));
-    PyMem_Free(self->numbers);
-    PyMem_Free(self->definitions);
-    self->numbers = numbers;
-    self->definitions = definitions;
-    self->lines = length;
-    numbers = definitions = NULL;
-    result = 0;
-done:
-    PyMem_Free(numbers);
-    PyMem_Free(definitions);
-    Py_XDECREF(text);
-    Py_XDECREF(by_line);
-    Py_XDECREF(decorated);
-    return result;
-}
-
-static int
-at_line(const Engine *self, const int *lines, int line)
-{
-    return line > 0 && line < self->lines ? lines[line] : 0;
+    return PyErr_Occurred() ? -1 : *source != NULL;
 }
 
 /* Open a recording if this is a call of a target that is wanted: 1, 0 or -1. */
 static int
 recording_begin(Engine *self, PyFrameObject *frame, PyCodeObject *code)
 {
-    PyObject *key = PyLong_FromVoidPtr(code);
-    if (key == NULL) {
-        return -1;
+    PyObject *target;
+    Source *source;
+    int may = may_begin(self, code, &target, &source);
+    if (may <= 0) {
+        return may;
     }
-    PyObject *target = PyDict_GetItemWithError(self->targets, key);
-    Py_DECREF(key);
-    if (target == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    PyObject *recording = PyObject_CallFunctionObjArgs(self->begin, target, frame, NULL);
+    PyObject *recording = PyObject_CallFunctionObjArgs(
+        self->begin, target != NULL ? target : Py_None, frame, NULL);
     if (recording == NULL) {
         return -1;
     }
@@ -271,31 +223,35 @@ recording_begin(Engine *self, PyFrameObject *frame, PyCodeObject *code)
     }
     PyObject *steps = PyObject_GetAttr(recording, self->state->steps);
     Py_DECREF(recording);
-    PyObject *shown = steps == NULL ? NULL : PyObject_GetAttr(target, self->state->shown);
-    int result = -1;
-    if (shown != NULL && !PyList_CheckExact(steps)) {
-        PyErr_SetString(PyExc_TypeError, "a recording's steps are a list");
+    if (steps == NULL || !PyList_CheckExact(steps)) {
+        if (steps != NULL) {
+            PyErr_SetString(PyExc_TypeError, "a recording's steps are a list");
+        }
+        Py_XDECREF(steps);
+        return -1;
     }
-    else if (shown != NULL && show_source(self, shown) == 0) {
-        self->steps = Py_NewRef(steps);
-        self->recording++;
-        self->depth = self->bytes = 0;
-        Py_CLEAR(self->raised);
-        Py_XSETREF(self->file, Py_NewRef(code->co_filename));
-        result = 1;
-    }
-    Py_XDECREF(steps);
-    Py_XDECREF(shown);
-    return result;
+    self->steps = steps;
+    self->source = source;
+    self->recording++;
+    self->depth = self->bytes = 0;
+    Py_CLEAR(self->raised);
+    Py_CLEAR(self->yielded);
+    Py_XSETREF(self->file, Py_NewRef(code->co_filename));
+    return 1;
 }
 
-/* Record a frame: value is its text, NULL for the locals that the scope shows and that take size. */
+/* Record a frame: value is its text, NULL for the locals that the scope shows and that take size.
+   1 when a budget has ended the recording. */
 static int
 record(Engine *self, const Scope *scope, Event event, PyObject *value, bool unwinding,
        Py_ssize_t size)
 {
-    PyObject *source = PyTuple_GET_ITEM(self->text, scope->line - 1);
-    self->bytes += size + 24 + PyUnicode_GET_LENGTH(source);
+    PyObject *text = scope->source->text;
+    if (scope->line > PySequence_Fast_GET_SIZE(text)) {
+        PyErr_SetString(PyExc_ValueError, "a line is beyond the text");
+        return -1;
+    }
+    self->bytes += size + 24 + PyUnicode_GET_LENGTH(PySequence_Fast_GET_ITEM(text, scope->line - 1));
     if (self->made_count >= self->max_events) {
         return stop_tracing(self, "event-budget");
     }
@@ -311,7 +267,7 @@ record(Engine *self, const Scope *scope, Event event, PyObject *value, bool unwi
         .unwinding = unwinding,
         .line = scope->line,
         .depth = scope->depth,
-        .first = scope->first,
+        .locals = scope->locals,
         .shown = scope->shown,
         .value = Py_XNewRef(value),
     };
@@ -319,20 +275,25 @@ record(Engine *self, const Scope *scope, Event event, PyObject *value, bool unwi
 }
 
 static void
-place_scope(const Engine *self, Scope *scope, int line)
+place_scope(Scope *scope, int line)
 {
-    int number = at_line(self, self->numbers, line);
+    const Source *source = scope->source;
+    if (line == scope->first) {
+        int definition = trace_at_line(source, source->definitions, line);
+        line = definition > 0 ? definition : line;
+    }
+    int number = trace_at_line(source, source->numbers, line);
     if (number > 0) {
         scope->line = number;
     }
 }
 
 static int
-record_locals(Engine *self, Scope *scope, PyFrameObject *frame, int flags, Event event, int line)
+record_locals(Engine *self, Scope *scope, PyFrameObject *frame, Event event, int line)
 {
-    place_scope(self, scope, line);
+    place_scope(scope, line);
     Py_ssize_t size = 0;
-    if (trace_snapshot(self, scope, frame, flags, &size) < 0) {
+    if (trace_snapshot(self, scope, frame, &size) < 0) {
         return -1;
     }
     return record(self, scope, event, NULL, false, size);
@@ -343,10 +304,10 @@ static PyObject *
 record_value(Engine *self, Scope *scope, PyFrameObject *frame, Event event, PyObject *value,
              bool unwinding)
 {
-    place_scope(self, scope, PyFrame_GetLineNumber(frame));
+    place_scope(scope, PyFrame_GetLineNumber(frame));
     Text *buffer = &self->buffer;
     trace_text_shorten(buffer, 0);
-    if (trace_render(&self->state->names, buffer, value, self->value_chars) < 0) {
+    if (trace_render(&self->state->names, buffer, value, &self->render) < 0) {
         return NULL;
     }
     PyObject *text = trace_text_object(buffer, 0);
@@ -362,9 +323,16 @@ record_value(Engine *self, Scope *scope, PyFrameObject *frame, Event event, PyOb
 
 /* -- events ---------------------------------------------------------------------------------- */
 
-/* The opcode at which a frame stands, or -1. */
+static bool
+has_opcode(PyObject *flags, int opcode)
+{
+    return opcode < PyBytes_GET_SIZE(flags) && PyBytes_AS_STRING(flags)[opcode] != 0;
+}
+
+/* The opcode at which a frame stands, or -1. From Python 3.13 on a frame that leaves at a yield
+   stands behind it already. */
 static int
-operation(PyFrameObject *frame)
+operation(const Engine *self, PyFrameObject *frame, bool leaves)
 {
     PyCodeObject *code = PyFrame_GetCode(frame);
     PyObject *bytes = PyCode_GetCode(code);
@@ -374,16 +342,15 @@ operation(PyFrameObject *frame)
     }
     int place = PyFrame_GetLasti(frame), found = 0;
     if (place >= 0 && place < PyBytes_GET_SIZE(bytes)) {
-        found = (unsigned char)PyBytes_AS_STRING(bytes)[place];
+        const unsigned char *code = (const unsigned char *)PyBytes_AS_STRING(bytes);
+        found = code[place];
+        if (leaves && place >= 2 && found == self->resume
+            && has_opcode(self->yielding, code[place - 2])) {
+            found = code[place - 2];
+        }
     }
     Py_DECREF(bytes);
     return found;
-}
-
-static bool
-has_opcode(PyObject *flags, int opcode)
-{
-    return opcode < PyBytes_GET_SIZE(flags) && PyBytes_AS_STRING(flags)[opcode] != 0;
 }
 
 /* The scope that a suspended generator's frame kept, a new reference; NULL when it has none of
@@ -403,46 +370,82 @@ kept_scope(Engine *self, PyFrameObject *frame)
     return NULL;
 }
 
-/* Whether a frame's code is within the shown source: 1, 0 or -1. */
-static int
-is_shown(const Engine *self, const PyCodeObject *code)
-{
-    if (at_line(self, self->numbers, code->co_firstlineno) == 0) {
-        return 0;
-    }
-    return PyObject_RichCompareBool(code->co_filename, self->file, Py_EQ);
-}
-
 enum { RESUMABLE = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR };
 
+/* Whether a call is stepped into, as an entry or from one: 1, 0 or -1. */
 static int
-enter(Engine *self, PyFrameObject *frame, PyCodeObject *code)
+is_stepped_into(Engine *self, PyFrameObject *frame, PyCodeObject *code, const Scope *kept)
 {
-    Scope *scope = NULL;
-    if (code->co_flags & RESUMABLE) {
-        scope = kept_scope(self, frame);
-        if (scope == NULL && PyErr_Occurred()) {
-            return -1;
+    if (self->steps != NULL && self->depth == 0 && (kept == NULL || !kept->is_entry)) {
+        PyObject *target;
+        Source *source;
+        int may = may_begin(self, code, &target, &source);
+        if (may <= 0 || trace_leave_waiting(self) < 0) {
+            return may <= 0 ? may : -1;
         }
     }
-    if (scope == NULL) {
-        scope = trace_scope_new(self);
+    if (self->steps == NULL) {
+        return recording_begin(self, frame, code);
+    }
+    if (self->max_depth > 0 && self->depth >= self->max_depth) {
+        return 0;
+    }
+    return PyUnicode_Compare(code->co_name, self->state->module) != 0;
+}
+
+static int
+enter(Engine *self, PyFrameObject *frame, PyCodeObject *code, Source *source, Scope *scope,
+      bool is_entry)
+{
+    if (scope == NULL || scope->recording != self->recording) {
+        scope = trace_scope_new(self, source, code, is_entry);
         if (scope == NULL) {
             return -1;
         }
     }
+    else {
+        Py_INCREF(scope);
+    }
     scope->depth = self->depth++;
     scope->raised_at = -1;
-    int line = PyFrame_GetLineNumber(frame);
-    if (line == code->co_firstlineno) {
-        int definition = at_line(self, self->definitions, line);
-        line = definition > 0 ? definition : line;
-    }
     int result = scopes_push(self, frame, scope);
     if (result == 0) {
-        result = record_locals(self, scope, frame, code->co_flags, CALL, line);
+        result = record_locals(self, scope, frame, CALL, PyFrame_GetLineNumber(frame));
     }
     Py_DECREF(scope);
+    return result;
+}
+
+/* A call while a recording is open, or that may open one. */
+static int
+on_known_call(Engine *self, PyFrameObject *frame, PyCodeObject *code)
+{
+    Scope *kept = NULL;
+    if (self->steps != NULL && code->co_flags & RESUMABLE) {
+        kept = kept_scope(self, frame);
+        if (kept == NULL && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    bool was_open = self->steps != NULL && self->depth > 0;
+    Source *source = NULL;
+    int result = 0;
+    if (was_open) { /* nearly always it is the source that says no */
+        source = trace_source_of_code(self, code);
+        result = source == NULL && PyErr_Occurred() ? -1 : 0;
+    }
+    if (!was_open || source != NULL) {
+        unsigned long long before = self->recording;
+        result = is_stepped_into(self, frame, code, kept);
+        if (result > 0 && source == NULL) {
+            source = trace_source_of_code(self, code);
+            result = source != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+        }
+        if (result > 0) {
+            result = enter(self, frame, code, source, kept, self->recording != before);
+        }
+    }
+    Py_XDECREF(kept);
     return result;
 }
 
@@ -453,11 +456,7 @@ on_call(Engine *self, PyFrameObject *frame)
         return stop_tracing(self, "call-budget");
     }
     PyCodeObject *code = PyFrame_GetCode(frame);
-    int go_on = self->steps != NULL ? 1 : recording_begin(self, frame, code);
-    if (go_on > 0) {
-        go_on = is_shown(self, code);
-    }
-    int result = go_on > 0 ? enter(self, frame, code) : go_on;
+    int result = on_known_call(self, frame, code);
     Py_DECREF(code);
     return result;
 }
@@ -476,9 +475,10 @@ scope_of(Engine *self, PyFrameObject *frame)
     /* Code that is stepped over, as a rule. But CPython 3.12 can resume a generator, or leave a
        frame, without saying so. */
     PyCodeObject *code = PyFrame_GetCode(frame);
-    int shown = is_shown(self, code), flags = code->co_flags;
+    int flags = code->co_flags;
+    Source *source = trace_source_of_code(self, code);
     Py_DECREF(code);
-    if (shown <= 0) {
+    if (source == NULL) {
         return NULL;
     }
     for (Py_ssize_t i = self->open_count - 1; i >= 0; i--) {
@@ -493,14 +493,11 @@ static int
 on_line(Engine *self, Scope *scope, PyFrameObject *frame)
 {
     int line = PyFrame_GetLineNumber(frame);
-    if (at_line(self, self->numbers, line) == 0) {
+    if (trace_at_line(scope->source, scope->source->numbers, line) == 0) {
         return trace_locals_meet(frame);
     }
     scope->raised_at = -1;
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    int flags = code->co_flags;
-    Py_DECREF(code);
-    return record_locals(self, scope, frame, flags, LINE, line);
+    return record_locals(self, scope, frame, LINE, line);
 }
 
 static int
@@ -511,7 +508,7 @@ on_exception(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
     }
     PyObject *type = PyTuple_GET_ITEM(arg, 0);
     if (PyErr_GivenExceptionMatches(type, PyExc_StopIteration)) {
-        int opcode = operation(frame);
+        int opcode = operation(self, frame, false);
         if (opcode < 0) {
             return -1;
         }
@@ -533,7 +530,7 @@ on_exception(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
 static int
 is_unwinding(const Engine *self, const Scope *scope, PyFrameObject *frame)
 {
-    int opcode = operation(frame);
+    int opcode = operation(self, frame, true);
     if (opcode < 0 || !has_opcode(self->leaving, opcode)) {
         return opcode < 0 ? -1 : 1;
     }
@@ -555,10 +552,7 @@ leave(Engine *self, Scope *scope, PyFrameObject *frame)
             break;
         }
     }
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    int flags = code->co_flags;
-    Py_DECREF(code);
-    if (!(flags & RESUMABLE)) {
+    if (!(scope->flags & RESUMABLE)) {
         return 0;
     }
     return PyObject_SetAttr((PyObject *)frame, self->state->f_trace, (PyObject *)scope);
@@ -577,10 +571,17 @@ on_return(Engine *self, Scope *scope, PyFrameObject *frame, PyObject *arg)
     if (text == NULL) {
         return -1;
     }
-    int result = leave(self, scope, frame);
-    if (result == 0 && --self->depth == 0) {
-        result = unwinding ? trace_close(self, "exception", self->raised)
-                           : trace_close(self, "return", text);
+    int result = self->steps == NULL ? 0 : leave(self, scope, frame);
+    if (result == 0 && self->steps != NULL && --self->depth == 0) {
+        int yields = !unwinding && scope->flags & RESUMABLE ? operation(self, frame, true) : 0;
+        if (yields > 0 && has_opcode(self->yielding, yields)) {
+            Py_XSETREF(self->yielded, Py_NewRef(text));
+        }
+        else {
+            result = yields < 0 ? -1
+                     : unwinding ? trace_close(self, "exception", self->raised)
+                                 : trace_close(self, "return", text);
+        }
     }
     Py_DECREF(text);
     return result;
@@ -620,9 +621,9 @@ trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg)
     if (result < 0) { /* as sys.settrace does with a trace function that fails */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
-        PyEval_SetTrace(NULL, NULL);
+        trace_untrace(self);
         PyErr_Restore(type, value, traceback);
     }
     Py_DECREF(self);
-    return result;
+    return result < 0 ? -1 : 0;
 }

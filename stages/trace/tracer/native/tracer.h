@@ -6,12 +6,15 @@
 
 #include "render.h"
 
+enum { KNOWN = 1024 }; /* a power of two */
+
 typedef enum { CALL, LINE, RETURN, EXCEPTION } Event;
 
 typedef struct {
     PyTypeObject *scope_type;
     PyObject *events[4]; /* their names, by Event */
     PyObject *steps, *shown, *text, *numbers, *definitions, *f_trace; /* names of attributes */
+    PyObject *module; /* "<module>" */
     PyObject *dunder_class;
     RenderNames names;
 } ModuleState;
@@ -27,15 +30,31 @@ typedef struct {
     bool more;
 } Slot;
 
+/* The lines of a file that are shown. */
+typedef struct {
+    PyObject *shown, *text;     /* the ShownSource, and its tuple or growing list of lines */
+    int *numbers, *definitions; /* by line of the file; 0 where there is none */
+    Py_ssize_t lines;
+} Source;
+
+/* What is known of a code object while a recording is open. */
+typedef struct {
+    PyCodeObject *code; /* NULL: a free place */
+    Source *source;     /* NULL: it is stepped over */
+} Known;
+
 typedef struct {
     PyObject_HEAD
+    const Source *source;
+    int first, flags; /* of the code: its first line and its flags */
+    bool is_entry;
     unsigned long long recording; /* the serial number of the one that it belongs to */
     Py_ssize_t depth;
     int line;      /* the line shown last */
     int raised_at; /* f_lasti of an exception that nothing has followed yet, or -1 */
     Slot *slots;
     Py_ssize_t count, room;
-    Py_ssize_t first, shown; /* place and number of the locals of its last frame, -1 at first */
+    Py_ssize_t locals, shown; /* place and number of the locals of its last frame, -1 at first */
 } Scope;
 
 /* A frame as recorded. It becomes a tuple when the recording is closed: until then nothing is made
@@ -45,7 +64,7 @@ typedef struct {
     bool unwinding;
     int line;
     Py_ssize_t depth;
-    Py_ssize_t first, shown; /* place and number of its locals */
+    Py_ssize_t locals, shown; /* place and number of its locals */
     PyObject *value;         /* NULL where there are locals */
 } Step;
 
@@ -57,17 +76,23 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     ModuleState *state;
-    PyObject *targets, *begin, *close, *stopped;
+    PyObject *targets, *begin, *close, *files, *stopped;
     PyObject *leaving, *yielding, *ends_a_loop; /* bytes: a flag for each opcode */
-    Py_ssize_t max_events, max_bytes, max_calls, value_chars;
+    int resume;                                 /* the opcode */
+    Py_ssize_t max_events, max_bytes, max_calls, max_depth;
+    RenderLimits render;
+    bool any_entry, go_on, tracing;
 
-    /* the source that is shown, kept from one recording to the next */
-    PyObject *shown, *text;
-    int *numbers, *definitions; /* by line of the file; 0 where there is none */
-    Py_ssize_t lines;
+    /* sources, kept from one recording to the next */
+    PyObject *asked; /* {file name: None or the place in sources} */
+    Source **sources;
+    Py_ssize_t source_count, source_room;
 
     /* the recording in the making: steps is NULL when there is none */
-    PyObject *steps, *file, *raised;
+    PyObject *steps, *file, *raised, *yielded;
+    Source *source; /* of the file that the entry is in */
+    Known known[KNOWN];
+    Py_ssize_t known_count;
     Step *made;
     Py_ssize_t made_count, made_room;
     PyObject **texts; /* names and texts in turn */
@@ -84,18 +109,45 @@ extern PyType_Spec trace_scope_spec;
 /* Find room for more elements in an array; -1 with an exception set when there is none. */
 int trace_array_room(void **array, Py_ssize_t *room, Py_ssize_t needed, size_t width);
 
-Scope *trace_scope_new(Engine *engine);
+Scope *trace_scope_new(
+    Engine *engine, const Source *source, const PyCodeObject *code, bool is_entry);
 
-/* Let the scope show the frame's locals, and add to size what a line that shows the changes takes;
-   flags are the code's. */
-int trace_snapshot(
-    Engine *engine, Scope *scope, PyFrameObject *frame, int flags, Py_ssize_t *size);
+/* Let the scope show the frame's locals, and add to size what a line that shows the changes takes. */
+int trace_snapshot(Engine *engine, Scope *scope, PyFrameObject *frame, Py_ssize_t *size);
+
+/* -- sources: source.c */
+
+/* The line's number in the text, or where its definition is; 0 when it has none. */
+static inline int
+trace_at_line(const Source *source, const int *lines, int line)
+{
+    return line > 0 && line < source->lines ? lines[line] : 0;
+}
+
+/* The Source of a ShownSource, NULL with an exception set. */
+Source *trace_source_of(Engine *engine, PyObject *shown);
+
+/* What is shown of a file that the open entry is not in; NULL: nothing, or with an exception set. */
+Source *trace_source_of_file(Engine *engine, PyObject *file);
+
+/* The source that shows a code's first line while a recording is open; NULL: it is stepped over, or
+   with an exception set. */
+Source *trace_source_of_code(Engine *engine, PyCodeObject *code);
+
+void trace_known_clear(Engine *engine);
+void trace_sources_free(Engine *engine);
 
 /* Note names that are new in a frame whose locals are not shown now. */
 int trace_locals_meet(PyFrameObject *frame);
 
 /* The Py_tracefunc. */
 int trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg);
+
+/* Take the trace function away. */
+void trace_untrace(Engine *engine);
+
+/* End the recording of an entry that waits at a yield, if there is one. */
+int trace_leave_waiting(Engine *engine);
 
 /* End the recording in the making, if there is one; result is a str or NULL for "". */
 int trace_close(Engine *engine, const char *outcome, PyObject *result);

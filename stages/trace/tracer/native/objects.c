@@ -1,0 +1,401 @@
+/* Values whose text is the program's affair: objects, and what has a __repr__ of its own. */
+
+#include "walk.h"
+
+/* Append NAME=VALUE of the attributes. */
+static int
+append_attributes(Walk *walk, Items *items)
+{
+    Text *text = walk->text;
+    for (Py_ssize_t i = 0;; i += 2) {
+        if (i >= items->count && trace_items_take(items, i / 2 + 4) < 0) {
+            return -1;
+        }
+        if (i >= items->count) {
+            return 0;
+        }
+        if ((i > 0 && TEXT_LITERAL(text, ",") < 0) || TEXT_LITERAL(text, " ") < 0) {
+            return -1;
+        }
+        if (walk->left <= 0) {
+            return TEXT_LITERAL(text, "...");
+        }
+        if (!PyUnicode_CheckExact(items->all[i]) && trace_complete_items(walk) < 0) {
+            return -1;
+        }
+        PyObject *shown = PyObject_Str(items->all[i]);
+        if (shown == NULL) {
+            return -1;
+        }
+        walk->left -= PyUnicode_GET_LENGTH(shown) + 3;
+        if (trace_text_owned(text, shown) < 0 || TEXT_LITERAL(text, "=") < 0
+            || trace_walk(walk, items->all[i + 1]) < 0) {
+            return -1;
+        }
+    }
+}
+
+/* What an asynchronous generator yields comes to a tracer in a type of its own. */
+static bool
+is_wrapped_yield(const PyTypeObject *type)
+{
+    return !PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HEAPTYPE)
+           && strcmp(type->tp_name, "async_generator_wrapped_value") == 0;
+}
+
+static int
+take_referent(PyObject *referent, void *place)
+{
+    *(PyObject **)place = referent;
+    return 1;
+}
+
+static int
+append_referent(Walk *walk, PyObject *value)
+{
+    PyObject *referent = NULL;
+    Py_TYPE(value)->tp_traverse(value, take_referent, &referent);
+    if (referent == NULL) {
+        PyErr_SetString(PyExc_IndexError, "nothing is wrapped");
+        return -1;
+    }
+    Py_INCREF(referent);
+    int result = trace_walk(walk, referent);
+    Py_DECREF(referent);
+    return result;
+}
+
+/* Find an object's attributes, a new reference, or NULL when it has none. */
+static int
+attributes_of(Walk *walk, PyObject *value, PyObject **attributes)
+{
+    *attributes = PyObject_GetAttr(value, walk->names->dict);
+    if (*attributes != NULL) {
+        if (*attributes != Py_None) {
+            return 0;
+        }
+        Py_CLEAR(*attributes);
+    }
+    else if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    if (PyType_HasFeature(Py_TYPE(value), Py_TPFLAGS_HEAPTYPE)) {
+        *attributes = PyObject_CallOneArg(walk->names->slots_of, value);
+        return *attributes == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
+/* An object without a __repr__ of its own shows its attributes, so that they count. */
+static int
+append_object(Walk *walk, PyObject *value)
+{
+    Text *text = walk->text;
+    if (is_wrapped_yield(Py_TYPE(value))) {
+        return append_referent(walk, value);
+    }
+    PyObject *attributes = NULL;
+    if (walk->attributes && attributes_of(walk, value, &attributes) < 0) {
+        return -1;
+    }
+    int any = 0;
+    if (attributes != NULL) {
+        any = PyDict_CheckExact(attributes)
+              ? 1 : PyObject_IsInstance(attributes, walk->names->mapping);
+        if (any > 0) {
+            any = PyObject_IsTrue(attributes);
+        }
+    }
+    int result = -1;
+    if (any < 0 || TEXT_LITERAL(text, "<") < 0
+        || trace_text_attribute(text, (PyObject *)Py_TYPE(value), walk->names->qualname) < 0
+        || TEXT_LITERAL(text, " object") < 0) {
+        goto done;
+    }
+    if (any == 0) {
+        result = TEXT_LITERAL(text, ">");
+        goto done;
+    }
+    if (!trace_may_enter(walk, value)) {
+        result = TEXT_LITERAL(text, " ...>");
+        goto done;
+    }
+    Items items;
+    int started = PyDict_CheckExact(attributes)
+        ? trace_items_start(&items, attributes, PyDict_GET_SIZE(attributes), walk->left)
+        : trace_items_of_mapping(&items, attributes, walk->left);
+    if (started < 0) {
+        goto done;
+    }
+    walk->items[walk->depth] = &items;
+    walk->open[walk->depth++] = value;
+    result = append_attributes(walk, &items);
+    walk->depth--;
+    trace_items_free(&items);
+    if (result == 0) {
+        result = TEXT_LITERAL(text, ">");
+    }
+done:
+    Py_XDECREF(attributes);
+    return result;
+}
+
+/* The address in decimal and in hexadecimal, as ids and reprs have it. */
+static bool
+has_own_address(const Text *text, Py_ssize_t start, const PyObject *value)
+{
+    char own[64];
+    PyOS_snprintf(own, sizeof(own), "%zu", (size_t)value);
+    if (trace_text_has(text, start, own)) {
+        return true;
+    }
+    PyOS_snprintf(own, sizeof(own), "%zx", (size_t)value);
+    if (trace_text_has(text, start, own)) {
+        return true;
+    }
+    PyOS_snprintf(own, sizeof(own), "%zX", (size_t)value);
+    return trace_text_has(text, start, own);
+}
+
+/* Append a repr without what tells where and when it was made. */
+static int
+append_scrubbed(Walk *walk, PyObject *repr, PyObject *value)
+{
+    Text *text = walk->text;
+    Py_ssize_t start = text->length;
+    if (trace_text_str(text, repr) < 0) {
+        return -1;
+    }
+    trace_text_drop_addresses(text, start);
+    if (!trace_text_has(text, start, "started") && !trace_text_has(text, start, "stopped")
+        && !has_own_address(text, start, value)) {
+        return 0;
+    }
+    PyObject *address = PyLong_FromVoidPtr(value);
+    PyObject *without = address == NULL ? NULL
+        : PyObject_CallFunctionObjArgs(walk->names->scrub, repr, address, NULL);
+    Py_XDECREF(address);
+    trace_text_shorten(text, start);
+    return trace_text_owned(text, without);
+}
+
+/* The repr; what it prints gets nowhere. */
+static PyObject *
+unheard_repr(const RenderNames *names, PyObject *value)
+{
+    PyObject *out = Py_XNewRef(PySys_GetObject("stdout"));
+    PyObject *err = Py_XNewRef(PySys_GetObject("stderr"));
+    PyObject *repr = NULL;
+    if (PySys_SetObject("stdout", names->sink) == 0 && PySys_SetObject("stderr", names->sink) == 0) {
+        repr = PyObject_Repr(value);
+    }
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PySys_SetObject("stdout", out);
+    PySys_SetObject("stderr", err);
+    PyErr_Clear();
+    PyErr_Restore(type, error, traceback);
+    Py_XDECREF(out);
+    Py_XDECREF(err);
+    return repr;
+}
+
+/* Whether a class that the type inherits from has a "shape": nearly none has. */
+static int
+may_be_array(const RenderNames *names, const PyTypeObject *type)
+{
+    for (Py_ssize_t i = 0; type->tp_mro != NULL && i < PyTuple_GET_SIZE(type->tp_mro); i++) {
+        PyObject *dict = ((PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i))->tp_dict;
+        if (dict == NULL) { /* of a static type, from Python 3.12 on */
+            continue;
+        }
+        if (PyDict_GetItemWithError(dict, names->shape) != NULL) {
+            return 1;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+append_repr(Walk *walk, PyObject *value)
+{
+    int may = may_be_array(walk->names, Py_TYPE(value));
+    PyObject *repr = may > 0 ? PyObject_CallOneArg(walk->names->array_text, value) : NULL;
+    if (repr == Py_None || may == 0) {
+        Py_XDECREF(repr);
+        repr = unheard_repr(walk->names, value);
+    }
+    if (repr == NULL) {
+        return -1;
+    }
+    int result = append_scrubbed(walk, repr, value);
+    Py_DECREF(repr);
+    return result;
+}
+
+/* The fields that a dataclass's generated __repr__ shows, borrowed; None: it is another __repr__.
+   What was found out is kept until the recording ends. */
+static PyObject *
+generated_fields(RenderNames *names, PyTypeObject *type)
+{
+    PyObject *repr = PyObject_GetAttr((PyObject *)type, names->repr);
+    if (repr == NULL) {
+        return NULL;
+    }
+    Generated *place = &names->generated[((size_t)repr >> 4) % GENERATED];
+    if (place->repr != repr) {
+        PyObject *fields = PyFunction_Check(repr)
+            ? PyObject_CallOneArg(names->generated_fields, (PyObject *)type)
+            : Py_NewRef(Py_None);
+        if (fields == NULL) {
+            Py_DECREF(repr);
+            return NULL;
+        }
+        Generated before = *place;
+        *place = (Generated){Py_NewRef(repr), fields};
+        Py_XDECREF(before.repr);
+        Py_XDECREF(before.fields);
+    }
+    Py_DECREF(repr);
+    return place->fields;
+}
+
+static int
+append_each_field(Walk *walk, PyObject *value, PyObject *fields)
+{
+    Text *text = walk->text;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
+        PyObject *name = PyTuple_GET_ITEM(fields, i);
+        if (i > 0 && TEXT_LITERAL(text, ", ") < 0) {
+            return -1;
+        }
+        if (walk->left <= 0) {
+            return TEXT_LITERAL(text, "...");
+        }
+        walk->left -= PyUnicode_GET_LENGTH(name) + 3;
+        PyObject *field = PyObject_GetAttr(value, name);
+        if (field == NULL) {
+            return -1;
+        }
+        int result = trace_text_str(text, name) < 0 || TEXT_LITERAL(text, "=") < 0
+                     ? -1 : trace_walk(walk, field);
+        Py_DECREF(field);
+        if (result < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* A dataclass, as its generated __repr__ has it. */
+static int
+append_fields(Walk *walk, PyObject *value, PyObject *fields)
+{
+    Text *text = walk->text;
+    if (!trace_may_enter(walk, value)) {
+        return TEXT_LITERAL(text, "...");
+    }
+    if (trace_text_attribute(text, (PyObject *)Py_TYPE(value), walk->names->qualname) < 0
+        || TEXT_LITERAL(text, "(") < 0) {
+        return -1;
+    }
+    Py_INCREF(fields);
+    walk->items[walk->depth] = NULL;
+    walk->open[walk->depth++] = value;
+    int result = append_each_field(walk, value, fields);
+    walk->depth--;
+    Py_DECREF(fields);
+    return result < 0 ? -1 : TEXT_LITERAL(text, ")");
+}
+
+static int
+append_fallible(Walk *walk, PyObject *value)
+{
+    Text *text = walk->text;
+    PyTypeObject *type = Py_TYPE(value);
+    if (type == &PyModule_Type) {
+        PyObject *name = PyObject_GetAttr(value, walk->names->name);
+        if (name == NULL) {
+            return -1;
+        }
+        int result = TEXT_LITERAL(text, "<module ") < 0
+                     || trace_text_owned(text, PyObject_Repr(name)) < 0 ? -1 : TEXT_LITERAL(text, ">");
+        Py_DECREF(name);
+        return result;
+    }
+    if (type == &PyFunction_Type || type == &PyCFunction_Type || type == &PyMethod_Type) {
+        if (TEXT_LITERAL(text, "<function ") < 0) {
+            return -1;
+        }
+        if (trace_text_attribute(text, value, walk->names->qualname) < 0) {
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                return -1;
+            }
+            PyErr_Clear();
+            if (TEXT_LITERAL(text, "?") < 0) {
+                return -1;
+            }
+        }
+        return TEXT_LITERAL(text, ">");
+    }
+    if (type->tp_repr == PyBaseObject_Type.tp_repr) {
+        int is_type = PyObject_IsInstance(value, (PyObject *)&PyType_Type);
+        if (is_type < 0) {
+            return -1;
+        }
+        if (!is_type) {
+            return append_object(walk, value);
+        }
+    }
+    if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+        PyObject *fields = generated_fields(walk->names, type);
+        if (fields == NULL || fields != Py_None) {
+            return fields == NULL ? -1 : append_fields(walk, value, fields);
+        }
+    }
+    int sized = PyObject_IsInstance(value, walk->names->sized_types);
+    if (sized < 0) {
+        return -1;
+    }
+    if (sized) {
+        Py_ssize_t length = PyObject_Size(value);
+        if (length < 0) {
+            return -1;
+        }
+        if (length > MANY_ITEMS) {
+            char count[48];
+            PyOS_snprintf(count, sizeof(count), " of %zd items>", length);
+            return TEXT_LITERAL(text, "<") < 0
+                   || trace_text_attribute(text, (PyObject *)type, walk->names->name) < 0
+                   ? -1 : trace_text_c(text, count);
+        }
+    }
+    return append_repr(walk, value);
+}
+
+/* Append what may run the program's own code, or its name where that fails. */
+int
+trace_walk_other(Walk *walk, PyObject *value)
+{
+    Py_ssize_t start = walk->text->length;
+    int depth = walk->depth;
+    if (trace_complete_items(walk) < 0) {
+        return -1;
+    }
+    if (append_fallible(walk, value) == 0) {
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        return -1;
+    }
+    PyErr_Clear();
+    walk->depth = depth;
+    trace_text_shorten(walk->text, start);
+    return TEXT_LITERAL(walk->text, "<unrepr ") < 0
+           || trace_text_attribute(walk->text, (PyObject *)Py_TYPE(value), walk->names->name) < 0
+           ? -1 : TEXT_LITERAL(walk->text, ">");
+}
