@@ -46,8 +46,9 @@ def test_modules(module: types.ModuleType, names: Sequence[str], count: int) -> 
             continue
         mentions = sum(re.search(rb"\b%s\b" % each.encode(), text) is not None for each in names)
         if mentions:
-            scored.append((-near(name) if named else 0, -mentions, name))
-    return [name for _, _, name in sorted(scored)[:count]]
+            place = (-near(name), name.count(".")) if named else (0, 0)
+            scored.append((*place, -mentions, name))
+    return [name for *_, name in sorted(scored)[:count]]
 
 
 def _conventional(module: str) -> list[str]:
@@ -108,7 +109,7 @@ def run_tests(
     made: Sequence[Json],
     start: int,
 ) -> Iterator[Json]:
-    """Run the first ``tests`` tests of a module, those that name a subject before others.
+    """Run the first ``tests`` tests of a module that name a subject; any when none does.
 
     Yields for each from number ``start`` on what it recorded, as an item of `in_forks`; stops when
     no further call would be kept. ``made`` are the items before.
@@ -136,7 +137,17 @@ def _tests(test_module: str, names: set[str]) -> list[Test]:
         support.use_resources = []  # no network, nothing that takes long
     module = import_module(test_module)
     found = [*_unittests(module), *_functions(module), *_classes(module)]
-    return sorted(found, key=lambda test: not (test[0] is None or _mentions(test[0], names)))
+    names = names | {each.co_name for each in _helpers(module) if _mentions(each, names)}
+    naming = [test for test in found if test[0] is not None and _mentions(test[0], names)]
+    return naming or found
+
+
+def _helpers(module: types.ModuleType) -> Iterator[types.CodeType]:
+    """Yield the code of a test module's functions and methods that are no tests."""
+    for owner in (module, *(each for each in vars(module).values() if isinstance(each, type))):
+        for name, each in list(vars(owner).items()):
+            if isinstance(each, types.FunctionType) and not name.startswith("test"):
+                yield each.__code__
 
 
 def _support() -> Any:

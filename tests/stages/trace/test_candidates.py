@@ -10,6 +10,7 @@ from stages.trace.tracer.arguments import argument_source, read_arguments
 
 TEXT = '''\
 import functools
+from contextlib import contextmanager
 
 @functools.lru_cache
 def f(n):
@@ -27,7 +28,21 @@ def f(n):
 
 
 def no_doctest(n):
+    n += 1
     return n
+
+
+def one_line(n):
+    """Its only line."""
+    return n
+
+
+def one_line_with_a_scope(n):
+    return [each for each in n]
+
+
+def recursive(n):
+    return recursive(n - 1) if n else 0
 
 
 def gen(n):
@@ -38,10 +53,34 @@ def gen(n):
 
 
 def nested_gen(n):
-    """
-    >>> nested_gen(1)
-    """
     return (lambda: (yield))
+
+
+async def later(n):
+    return n
+
+
+async def later_and_later(n):
+    yield n
+
+
+@contextmanager
+def opened(n):
+    yield n
+
+
+def twice(n):
+    return 1
+
+
+def twice(n, m):
+    n += m
+    return n
+
+
+def _private(n):
+    n += 1
+    return n
 
 
 class C:
@@ -62,12 +101,33 @@ def document(text=TEXT, path="pkg/mod.py", origin="pkg"):
     }
 
 
-def test_module_level_functions_with_doctests_are_found():
+def test_public_module_level_functions_are_found():
     found = list(candidates_of(document(), "train", TraceSettings()))
-    kept = [each.name for each in found if isinstance(each, Candidate)]
-    assert kept == ["pkg.mod:f", "pkg.mod:nested_gen"]
-    skipped = [(each.name, each.reason) for each in found if isinstance(each, Skipped)]
-    assert skipped == [("pkg.mod:gen", "generator")]
+    kept = {each.function: each.kind for each in found if isinstance(each, Candidate)}
+    assert kept == {
+        "f": "function",
+        "no_doctest": "function",
+        "one_line_with_a_scope": "function",
+        "recursive": "function",
+        "gen": "generator",
+        "nested_gen": "function",
+        "later": "coroutine",
+        "opened": "context",
+        "twice": "function",
+    }
+    doctests = {each.function for each in found if isinstance(each, Candidate) and each.doctest}
+    assert doctests == {"f", "gen"}
+    skipped = {(each.name, each.reason) for each in found if isinstance(each, Skipped)}
+    assert skipped == {
+        ("pkg.mod:one_line", "one-line"),
+        ("pkg.mod:later_and_later", "async-generator"),
+    }
+
+
+def test_of_two_definitions_the_last_counts():
+    found = candidates_of(document(), "train", TraceSettings())
+    twice = next(each for each in found if each.name == "pkg.mod:twice")
+    assert twice.shown.text[0] == "def twice(n, m):\n"
 
 
 def test_docstrings_are_not_shown_and_lines_are_renumbered():
@@ -86,7 +146,7 @@ def test_docstrings_are_not_shown_and_lines_are_renumbered():
 def test_long_sources_are_left_out():
     settings = TraceSettings(max_source_chars=20)
     reasons = {each.reason for each in candidates_of(document(), "train", settings)}
-    assert reasons == {"long-source", "generator"}
+    assert reasons == {"long-source", "one-line", "async-generator"}
 
 
 def test_a_broken_file_has_no_candidates():
@@ -107,7 +167,7 @@ def test_module_names(path, name):
 
 
 def test_the_choice_takes_turns_and_does_not_depend_on_the_order():
-    function = 'def f{0}(n):\n    """\n    >>> f{0}(1)\n    """\n    return n\n\n\n'
+    function = "def f{0}(n):\n    m = n\n    return m\n\n\n"
     text = "".join(function.format(number) for number in range(10))
     settings = TraceSettings(
         max_functions=6, max_functions_per_origin=4, min_functions_per_origin=5
@@ -117,7 +177,7 @@ def test_the_choice_takes_turns_and_does_not_depend_on_the_order():
         for origin in ("a", "b", "c")
         for each in candidates_of(document(text, f"{origin}.py", origin), "train", settings)
     ]
-    found += candidates_of(document(text[:60], "small.py", "small"), "train", settings)
+    found += candidates_of(document(text[:45], "small.py", "small"), "train", settings)
     chosen = choose(found, settings)
     assert [each.origin for each in chosen] == ["a", "a", "b", "b", "c", "c"]
     assert chosen == choose(found[::-1], settings)

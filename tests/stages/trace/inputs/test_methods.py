@@ -143,7 +143,7 @@ def test_inputs_from_outside_keep_their_method(made):
 
 
 def test_mutations_are_near_what_is_known_and_new(made):
-    known = {each for each in calls(made, "double", "doctest")}
+    known = set(calls(made, "double", "doctest"))
     mutated = calls(made, "double", "mutation")
     assert mutated and not known & set(mutated) and len(mutated) == len(set(mutated))
 
