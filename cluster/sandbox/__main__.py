@@ -31,9 +31,7 @@ def report(found: Probe) -> str:
     for missing in found.missing:
         lines += [f"missing layer: {missing.layer}: {missing.reason}", f"  to do: {missing.remedy}"]
     if not found.contains:
-        lines.append(
-            "Untrusted programs are refused here. docs/sandbox.md has laptops, Docker, Kubernetes."
-        )
+        lines.append("Untrusted programs are refused here; docs/sandbox.md says what to do where.")
     return "\n".join(lines)
 
 

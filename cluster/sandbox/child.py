@@ -33,7 +33,7 @@ def run_child(request: dict[str, Any], result_handle: int, output_handle: int) -
     if os.getppid() != 1:  # else the kernel ends all with process 1
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     home = request["home"]
-    os.mkdir(home, 0o700)
+    os.mkdir(home, 0o700)  # noqa: PTH102  a Path would be made in pages of its own
     os.chdir(home)
     os.environ["TMPDIR"] = os.environ["HOME"] = home
     _limit(request["limits"], request["mapped_bytes"])

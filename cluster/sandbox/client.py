@@ -145,7 +145,7 @@ class Sandbox:
     def _start(self) -> None:
         """Start a server and wait until it has imported what it should."""
         self.close()
-        errors = self._open.enter_context(tempfile.TemporaryFile())
+        errors = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  it is one
         if self._grouped:
             self._group = ControlGroup()
             self._open.callback(self._group.remove)

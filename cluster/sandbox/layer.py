@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -73,7 +73,7 @@ class Probe:
 @cache
 def probe() -> Probe:
     """Try the layers of this machine by running ``true`` in them; asked once per process."""
-    missing = []
+    missing: list[Missing] = []
     for layer in ("bwrap", "unshare"):
         found = probe_layer(layer)
         if isinstance(found, Probe):
@@ -85,20 +85,20 @@ def probe() -> Probe:
 @cache
 def probe_layer(layer: Layer) -> Probe | Missing:
     """Try one layer."""
-    parts = {"seccomp": seccomp.unavailable(), "control_group": _no_control_group()}
+    offer = Probe(layer=layer, seccomp=seccomp.unavailable(), control_group=_no_control_group())
     if layer == "rlimit-only":
-        return Probe(layer=layer, own_user="it needs one of the other layers", **parts)
+        return replace(offer, own_user="it needs one of the other layers")
     if layer == "bwrap" and shutil.which("bwrap") is None:
         return Missing(layer=layer, reason="bubblewrap is not installed", remedy=INSTALL)
     no_user = ""  # elsewhere the caller is a user already, alone in the user namespace
     if os.geteuid() == 0:
         no_user = _no_numbers() or _fails(layer, change_user=True)
         if not no_user:
-            return Probe(layer=layer, **parts)
+            return offer
     reason = _fails(layer, change_user=False)
     if reason:
         return Missing(layer=layer, reason=reason, remedy=_ALLOW_NAMESPACES)
-    return Probe(layer=layer, own_user=no_user, **parts)
+    return replace(offer, own_user=no_user)
 
 
 def choose_layer(trust: Trust = "untrusted", layer: Layer | None = None) -> Probe:
@@ -123,7 +123,8 @@ def refusal(found: Probe) -> str:
         f"untrusted code cannot be contained on {os.uname().nodename} ({found.layer}: limits, but"
         " neither files nor the network are hidden).",
         *(f"Missing {m.layer}: {m.reason}. To do: {m.remedy}." for m in found.missing),
-        f"To run it all the same, on a machine that you can lose: --allow-unsandboxed or {ALLOW}=1.",
+        "To run it all the same, on a machine that you can lose: --allow-unsandboxed or"
+        f" {ALLOW}=1.",
     ]
     return "\n".join(lines)
 
@@ -179,13 +180,7 @@ def _logged(found: Probe | Missing, missing: Sequence[Missing]) -> Probe:
     better = "".join(f"; no {m.layer}: {m.reason}" for m in missing)
     level = logging.INFO if found.contains else logging.WARNING
     log.log(level, "sandbox layer: %s%s", found.layer, better)
-    return Probe(
-        layer=found.layer,
-        missing=tuple(missing),
-        own_user=found.own_user,
-        seccomp=found.seccomp,
-        control_group=found.control_group,
-    )
+    return replace(found, missing=tuple(missing))
 
 
 @cache

@@ -1,7 +1,7 @@
 """The second layer: the same namespaces and the same view of files without bubblewrap.
 
-Run as ``python -m cluster.sandbox.namespaces VIEW PROGRAM ARGUMENT...`` it goes into new namespaces,
-mounts the view, gives up its capabilities and becomes the program, as process 1 of the sandbox.
+Run as ``python -m cluster.sandbox.namespaces VIEW PROGRAM ARGUMENT...`` it goes into new
+namespaces, mounts the view, gives up its capabilities and becomes the program, as process 1.
 Needs Linux 5.12 (``mount_setattr``) and either user namespaces or root.
 """
 

@@ -14,6 +14,7 @@ import select
 import signal
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from cluster.sandbox import kernel, seccomp
@@ -72,13 +73,12 @@ def main() -> None:
 
 def _volunteer() -> None:
     """Be among the first that the kernel kills when memory runs out: a sandbox is replaced."""
-    with open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
+    Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _become(user: int, scratch: str) -> None:
     """Go from root to a user without any capability, for whom ``scratch`` is writable."""
-    os.chmod(scratch, 0o1777)  # sticky: what leads to a mount point in it stays root's
+    Path(scratch).chmod(0o1777)  # sticky: what leads to a mount point in it stays root's
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)

@@ -3,6 +3,9 @@
 What cannot be undone makes the server unclean; the client then replaces it with its whole sandbox.
 """
 
+# Every call pays for this, and objects for paths would be most of it.
+# ruff: noqa: PTH101, PTH106, PTH108, PTH116, PTH123, PTH208
+
 from __future__ import annotations
 
 import os

@@ -1,0 +1,72 @@
+"""Every attack is contained, the server alive or cleanly replaced, the next program unaffected."""
+
+import socket
+
+import pytest
+
+from cluster.sandbox import Limits, Sandbox
+from tests.cluster.sandbox.attacks.table import ATTACKS, EXHAUST, REACH
+
+LIMITS = Limits(
+    cpu_seconds=1, wall_seconds=1.5, memory_bytes=256 << 20, processes=32, output_bytes=1 << 20
+)
+QUICK = {"raw_sockets", "read_paths", "write_paths", "server_through_proc", "escape_calls"}
+QUICK |= {"kernel_calls", "fork_count", "leave_files", "change_server", "write_kernel_settings"}
+LAYERS = [
+    pytest.param(layer, attack, id=f"{layer}-{attack.name}-{number}", marks=marks)
+    for layer in ("bwrap", "unshare")
+    for number, attack in enumerate(ATTACKS)
+    for marks in (
+        [pytest.mark.long]
+        if layer == "unshare" and attack.target.rpartition(":")[2] not in QUICK
+        else [],
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def boxes():
+    opened = {
+        layer: Sandbox(preload=(REACH, EXHAUST), limits=LIMITS, layer=layer)
+        for layer in ("bwrap", "unshare")
+    }
+    yield opened
+    for box in opened.values():
+        box.close()
+
+
+def state(box):
+    """Return what the next program finds, when all is well."""
+    return [
+        box.call(f"{REACH}:is_poisoned", None).value,
+        box.call(f"{EXHAUST}:leftovers", None).value,
+        box.call(f"{EXHAUST}:processes", None).value,
+        box.call(f"{REACH}:circumstances", None).value[:3],
+    ]
+
+
+@pytest.mark.parametrize(("layer", "attack"), LAYERS)
+def test_attack(boxes, layer, attack):
+    box = boxes[layer]
+    before = state(box)
+    assert before[:3] == [False, [], 2]
+    starts = box.starts
+    result = box.call(attack.target, attack.payload, capture=attack.capture)
+    assert result.outcome in attack.outcomes, result
+    assert attack.check(result), result
+    assert attack.said in result.error
+    assert state(box) == before, "the next program suffers"
+    assert attack.replaced or box.starts == starts, "the server was replaced"
+
+
+@pytest.mark.parametrize("layer", ["bwrap", "unshare"])
+def test_services_of_the_host_are_out_of_reach(boxes, layer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert boxes[layer].call(f"{REACH}:connect_host_service", port).value == "ECONNREFUSED"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0open-cwm-test")
+        server.listen()
+        assert (
+            boxes[layer].call(f"{REACH}:abstract_socket", "open-cwm-test").value == "ECONNREFUSED"
+        )
