@@ -16,6 +16,7 @@ from stages.trace.renderings.debugger import (
     sample_session,
     session_states,
 )
+from stages.trace.renderings.tree import suspends
 
 
 def render_debugger(
@@ -23,11 +24,14 @@ def render_debugger(
 ) -> Iterator[Rendered]:
     """Yield one session of every trace, cut where the context is full.
 
-    Drops: "context-too-long" and "frame-too-long" when nothing is left, "cut" when a session has
-    more states than fit.
+    Drops: "suspends", a generator as the entry, which is left and goes on; "context-too-long" and
+    "frame-too-long" when nothing is left; "cut" when a session has more states than fit.
     """
     for row in rows:
         trace = Trace.from_row(row)
+        if suspends(trace.frames):
+            yield Rendered(dropped="suspends")
+            continue
         chance = random.Random(f"{settings.seed}:{row['key']}")
         back = chance.random() < settings.inverse_sessions and trace.whole
         session = sample_session(trace, chance.random().hex(), back=back)

@@ -78,7 +78,10 @@ def cut_episodes(
     episodes: list[Episode] = []
     running: list[_Scope] = []
     for frame in frames:
-        if frame.event == "call" or not running:
+        if not running and episodes and _DEFINITION.match(frame.source) is None:
+            scope = _Scope(None, 0)  # the entry is a generator, which goes on
+            running.append(scope)
+        elif frame.event == "call" or not running:
             scope = _entered(frame, running, depth, step_in, events, chance)
             running.append(scope)
             if scope.episode is not None and not scope.episode.frames:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from model.frames import Trace
 from stages.trace.renderings.structure import Block, Called, Structure
-from stages.trace.renderings.tree import Call, Item, tree
+from stages.trace.renderings.tree import Call, Item, trees
 
 _ITERATIONS = 2
 _CALLS = 2
@@ -96,8 +96,9 @@ Entry = Enter | Line | Fold | Skip | Leave
 def outline(trace: Trace) -> list[Entry]:
     """Return what is told of a trace; raises `TraceError` for frames that do not start with a
     call."""
-    root = tree(trace.frames)
-    return list(_Teller(Structure(trace.context), root).call(root, 0))
+    roots = trees(trace.frames)
+    teller = _Teller(Structure(trace.context), roots[0])
+    return [entry for root in roots for entry in teller.call(root, 0)]
 
 
 class _Teller:

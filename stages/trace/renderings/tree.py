@@ -69,21 +69,20 @@ class Call:
         return last[-1].value if last else None
 
 
-def tree(frames: Sequence[Frame]) -> Call:
-    """Return the outermost call; raises `TraceError` unless ``frames`` start with a call."""
-    if not frames or frames[0].event != "call":
-        raise TraceError("the first frame is no call")
-    root = Call(frames[0])
-    running = [root]
-    for frame in frames[1:]:
-        if not running:
-            raise TraceError("frames go on after the outermost call's return")
-        scope = running[-1]
+def trees(frames: Sequence[Frame]) -> list[Call]:
+    """Return the outermost calls: one, or of a generator as the entry one for each time it ran.
+
+    Raises `TraceError` unless ``frames`` start with a call and nothing else stands outside of one.
+    """
+    roots: list[Call] = []
+    running: list[Call] = []
+    for frame in frames:
         if frame.event == "call":
-            called = Call(frame)
-            (scope.items[-1].calls if scope.items else scope.calls).append(called)
-            running.append(called)
+            _enter(Call(frame), running, roots)
             continue
+        if not running:
+            raise TraceError(f"a {frame.event} frame at line {frame.line} is in no call")
+        scope = running[-1]
         scope.frames += 1
         if frame.event == "line":
             if scope.items:
@@ -97,7 +96,28 @@ def tree(frames: Sequence[Frame]) -> Call:
             _leave(running)
     while running:
         _leave(running)
-    return root
+    if not roots:
+        raise TraceError("there are no frames")
+    return roots
+
+
+def suspends(frames: Sequence[Frame]) -> bool:
+    """Say whether the entry is a generator or coroutine that was left and went on."""
+    depth = 0
+    for number, frame in enumerate(frames, 1):
+        depth += (frame.event == "call") - (frame.event == "return")
+        if depth <= 0 and number < len(frames):
+            return True
+    return False
+
+
+def _enter(call: Call, running: list[Call], roots: list[Call]) -> None:
+    if running:
+        scope = running[-1]
+        (scope.items[-1].calls if scope.items else scope.calls).append(call)
+    else:
+        roots.append(call)
+    running.append(call)
 
 
 def _leave(running: list[Call]) -> None:

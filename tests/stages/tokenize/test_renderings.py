@@ -166,6 +166,13 @@ def test_a_session_with_the_debugger_is_checked_state_by_state(tokenizer):
         assert actions == {26} and document.loss[-1] == 255
 
 
+def test_an_entry_that_is_left_and_goes_on_has_no_session(tokenizer):
+    row = program_row()
+    row["frames"] += row["frames"]
+    assert only(render_debugger, row, tokenizer, max_tokens=2000).dropped == "suspends"
+    assert only(render_prose, row, tokenizer, max_tokens=2000).dropped == "unchecked"
+
+
 def test_a_session_that_does_not_fit_is_cut(tokenizer):
     row = program_row(1, 60)
     found = [only(render_debugger, row, tokenizer, max_tokens=300, seed=s) for s in range(20)]

@@ -87,6 +87,14 @@ def test_what_is_no_function_is_never_an_entry():
     assert all("def" in episode.frames[0].source for episode in episodes)
 
 
+def test_an_entry_that_yields_is_an_episode_up_to_there():
+    source = "def g(n):\n    for i in range(n):\n        yield i\n"
+    frames = frames_of(f"{source}\n\ndef main():\n    return list(g(2))\n")
+    inner = [frame for frame in frames if frame.depth == 1]
+    (episode,) = cut_episodes(inner, depth=0, step_in=0, events=99, seed=0)
+    assert (episode.name, episode.ending) == ("g", ("return", "0"))
+
+
 def test_an_exception_leaves_every_episode_it_passes_through():
     frames = frames_of((CASES / "exception_propagates.py").read_text())
     episodes = cut_episodes(frames, depth=0, step_in=0, events=99, seed=0)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.frames import Trace, TraceError, leaves_scope
+from model.frames import Frame, Trace, TraceError, leaves_scope
 from stages.trace.renderings.annotated import annotated
 from stages.trace.renderings.outline import Enter, Fold, Leave, Line, Skip, outline
-from stages.trace.renderings.prose import prose
-from stages.trace.renderings.tree import tree
+from stages.trace.renderings.prose import check, prose
+from stages.trace.renderings.tree import suspends, trees
 from tests.model.traces import frames as any_frames
 from tests.stages.trace.renderings.recorded import NAMES, case, made, programs
 
@@ -44,8 +44,7 @@ def holds_together(trace):
     for entry in entries:
         folded |= entry.call.lines if isinstance(entry, Fold) else 0
     assert all(line in lines_told(entries) or folded >> line & 1 for line in ran)
-    root = tree(trace.frames)
-    assert root.frames == len(trace.frames)
+    assert sum(root.frames for root in trees(trace.frames)) == len(trace.frames)
     return entries
 
 
@@ -112,8 +111,21 @@ def test_frames_that_no_program_made_are_told_too(frames, lines):
 
 
 def test_frames_without_a_call_are_refused():
-    with pytest.raises(TraceError, match="no call"):
+    with pytest.raises(TraceError, match="no frames"):
         outline(Trace("", ()))
+    with pytest.raises(TraceError, match="in no call"):
+        outline(Trace("", (Frame("line", "x", ()),)))
+
+
+def test_a_generator_as_the_entry_is_told_each_time_it_runs():
+    source = "def g(n):\n    for i in range(n):\n        yield i\n"
+    frames = made(f"{source}\n\ndef main():\n    return list(g(2))\n").frames
+    inner = tuple(replace(f, depth=0) for f in frames if f.depth == 1)
+    trace = Trace(source, inner, whole=False)
+    assert suspends(inner) and not suspends(frames)
+    entries = holds_together(trace)
+    assert [e.called.resumed for e in entries if isinstance(e, Enter)] == [False, True, True]
+    assert "yields 1" in annotated(trace) and not check(prose(trace, 0), trace)
 
 
 NESTED = """\

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stages.trace.renderings.phrases import PHRASES
 from stages.trace.renderings.prose import check, is_literal, prose
-from stages.trace.renderings.tree import tree
+from stages.trace.renderings.tree import trees
 from tests.stages.trace.renderings.recorded import NAMES, case, made, programs
 
 SOURCE = """\
@@ -45,7 +45,7 @@ def transitions(call):
 def agrees(trace, seed):
     text = prose(trace, seed)
     assert text == prose(trace, seed)
-    known = transitions(tree(trace.frames))
+    known = transitions(trees(trace.frames)[0])
     for found in _CHANGED.finditer(text):
         old, new = found["a"] or found["c"] or found["e"], found["b"] or found["d"] or found["f"]
         assert (found["n"], old, new) in known
