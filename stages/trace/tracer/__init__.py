@@ -5,6 +5,7 @@ tracer.py      calls of functions as recordings, one execution at a time
 locks.py       what a traced program may not do, and what happens when it tries
 engine.py      which engine follows the program
 native/        the engine in C, built with the package
+build.py       where the engine in C is, and how it comes there
 reference.py   the same in Python, by ``sys.settrace``
 recording.py   a trace in the making, and its budgets
 rendering.py   values as text, bounded

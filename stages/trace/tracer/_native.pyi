@@ -5,6 +5,9 @@ from typing import Any, final
 
 from stages.trace.tracer.engine import Begin, Close, Files, Target
 
+SOURCES: str
+"""A digest of the sources it was made of."""
+
 @final
 class Engine:
     """Follows one thread between start and stop; see stages.trace.tracer.engine."""

@@ -17,6 +17,7 @@ from functools import cache
 from types import FrameType
 from typing import Any, Protocol
 
+from stages.trace.tracer.build import find_native
 from stages.trace.tracer.recording import Recording, TraceLimits, TraceStopped
 from stages.trace.tracer.source import ShownSource
 
@@ -85,7 +86,7 @@ NOTICE = (
 def engine_name() -> str:
     """Return which engine traces here: "native" or "python"."""
     try:
-        import stages.trace.tracer._native  # noqa: F401
+        find_native()
     except ImportError:
         return "python"
     return "native"
@@ -109,9 +110,7 @@ def native_engine(
     any_entry: bool = False,
 ) -> Engine:
     """Make the engine in C; raises ImportError where it was not built."""
-    from stages.trace.tracer import _native
-
-    engine: Engine = _native.Engine(
+    engine: Engine = find_native().Engine(
         targets=dict(targets),
         begin=begin,
         close=close,
@@ -133,5 +132,6 @@ def native_engine(
     return engine
 
 
+@cache
 def _flags(opcodes: frozenset[int]) -> bytes:
     return bytes(number in opcodes for number in range(256))

@@ -130,7 +130,7 @@ def generated_fields(kind: type) -> tuple[str, ...] | None:
 def _unheard(value: Any) -> str:
     """Return the repr; what it prints gets nowhere."""
     before = sys.stdout, sys.stderr
-    sys.stdout = sys.stderr = SINK  # type: ignore[assignment]
+    sys.stdout = sys.stderr = SINK
     try:
         return repr(value)
     finally:

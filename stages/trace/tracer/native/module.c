@@ -2,6 +2,8 @@
 
 #include "tracer.h"
 
+#include "sources.h"
+
 /* -- the engine, as Python sees it ----------------------------------------------------------- */
 
 static int
@@ -226,7 +228,8 @@ module_exec(PyObject *module)
             return -1;
         }
     }
-    if (trace_render_names(&state->names) < 0) {
+    if (trace_render_names(&state->names) < 0
+        || PyModule_AddStringConstant(module, "SOURCES", TRACE_SOURCES) < 0) {
         return -1;
     }
     state->scope_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &trace_scope_spec, NULL);
