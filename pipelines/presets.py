@@ -25,7 +25,8 @@ from stages.rl.settings import RLPlacement, RLSettings, TaskShare
 from stages.sft.settings import SftSettings
 from stages.tasks.settings import TaskSettings
 from stages.tokenizer.settings import TokenizerSettings
-from stages.trace.settings import TraceSettings
+from stages.trace.programs import FAMILIES
+from stages.trace.settings import TracePlacement, TraceSettings
 from stages.training.settings import (
     SPECIALS,
     MixEntry,
@@ -47,7 +48,12 @@ def tiny() -> Preset:
         "rerun",
         Recipe(
             # the easiest level: harder programs are beyond a model of this size in these minutes
-            trace=TraceSettings(program_levels=((0, 22_000),)),
+            trace=TraceSettings(
+                program_levels=((0, 22_000),),
+                # shipped tests cost most and give least for each second: a few of them
+                test_modules=1,
+                tests_per_module=20,
+            ),
             datasets=datasets(256),
             pretrain=PretrainSettings(steps=3_000, schedule=schedule, **shape),
             midtrain=MidtrainSettings(steps=5_500, schedule=schedule, **shape),
@@ -95,6 +101,9 @@ def smoke() -> Preset:
                 max_functions_per_origin=4,
                 min_functions_per_origin=1,
                 mutations_per_call=2,
+                fuzz_tries=8,
+                test_modules=1,
+                tests_per_module=5,
             ),
             curate=CurateSettings(
                 heldout_fraction=0.3
@@ -185,6 +194,18 @@ def one_gpu() -> Preset:
             crawl=CrawlSettings(
                 stdlib_bytes=40_000_000, distribution_bytes=80_000_000, total_bytes=1_000_000_000
             ),
+            # a frame is some 40 tokens: what is longer than these budgets fits no context
+            trace=TraceSettings(
+                program_families=families(2_000),
+                max_functions=100_000,
+                max_functions_per_origin=10_000,
+                max_source_chars=8_000,
+                mutations_per_call=8,
+                events=1_000,
+                value_chars=100,
+                calls=100_000,
+                episode_events=250,
+            ),
             tokenizer=TokenizerSettings(
                 vocab_size=32_000,
                 pre_tokenizer="llama3",
@@ -222,6 +243,7 @@ def one_gpu() -> Preset:
             ),
             evaluations=evaluations(context_length=8_192, output_tokens=256, fix_tokens=1_024),
             placements=dict.fromkeys(TRAINING, gpu)
+            | {"trace": TracePlacement(workers=4)}
             | {
                 "rl": RLPlacement(
                     workers=1,
@@ -286,6 +308,25 @@ def cwm_32b() -> Preset:
             crawl=CrawlSettings(
                 stdlib_bytes=40_000_000, distribution_bytes=80_000_000, total_bytes=10_000_000_000
             ),
+            # §2.2 has 120 M functions, and drops more than 10,000 line events or 1 MB. Repositories
+            # are named by who has them: trace.repositories
+            trace=TraceSettings(
+                program_families=families(200_000),
+                max_functions=10_000_000,
+                max_functions_per_origin=100_000,
+                max_source_chars=20_000,
+                calls_per_function=16,
+                mutations_per_call=16,
+                events=10_000,
+                bytes=1_000_000,
+                value_chars=200,
+                calls=1_000_000,
+                # far beyond a million calls
+                function_cpu_seconds=120,
+                function_wall_seconds=300.0,
+                # a frame is some 40 tokens, a context 131,072
+                episode_events=3_000,
+            ),
             tokenizer=TokenizerSettings(
                 vocab_size=128_000,
                 pre_tokenizer="llama3",
@@ -344,6 +385,8 @@ def cwm_32b() -> Preset:
             ),
             # ZeRO-3 alone: a worker holds whole rows, so a stage has at most rows_per_step workers.
             placements={
+                # a shard of functions has fewer than usual: its rows, some MB each, are in memory
+                "trace": TracePlacement(workers=512, functions_per_shard=40),
                 "pretrain": replace(gpu, workers=1_024),
                 "midtrain": replace(gpu, workers=256),
                 "sft": replace(gpu, workers=64),
@@ -360,6 +403,18 @@ def cwm_32b() -> Preset:
             },
         ),
     )
+
+
+def families(count: int) -> tuple[tuple[str, float, int], ...]:
+    """Return ``count`` generated programs of each family at five difficulties; half as many
+    permutations of each of four lengths besides, to measure by length."""
+    programs = [
+        (family, difficulty, count)
+        for family in FAMILIES
+        for difficulty in (0.1, 0.3, 0.5, 0.7, 0.9)
+    ]
+    programs += [("permutation", steps / 96, count // 2) for steps in (8, 16, 32, 64)]
+    return tuple(programs)
 
 
 TRAINING = ("pretrain", "midtrain", "sft")

@@ -190,7 +190,8 @@ def shards(folder: Path) -> list[Path]:
 def read_table(folder: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table as dictionaries, shard by shard."""
     for file in shards(folder):
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=1024, columns=columns):
+        # A row of traces may be some MB, so that few are in memory at once.
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=128, columns=columns):
             yield from batch.to_pylist()
 
 
@@ -201,12 +202,10 @@ def check_table(folder: Path, schema: pa.Schema) -> None:
         if not found.equals(schema):
             raise TableError(f"{file}: schema differs.\nexpected:\n{schema}\nfound:\n{found}")
         columns = [field.name for field in schema if not field.nullable]
-        table = pq.read_table(file, columns=columns)
-        for name in columns:
-            if table.column(name).null_count:
-                raise TableError(
-                    f"{file}: column {name!r} has {table.column(name).null_count} nulls"
-                )
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=1024, columns=columns):
+            for name in columns:
+                if nulls := batch.column(name).null_count:
+                    raise TableError(f"{file}: column {name!r} has {nulls} nulls")
 
 
 def table_digest(folder: Path) -> str:

@@ -150,6 +150,8 @@ def _yields(node: ast.AST) -> bool:
 def choose(found: Iterable[Candidate], settings: TraceSettings) -> list[Candidate]:
     """Take functions in turn from every origin, up to the settings' numbers; in origin order.
 
+    Those that have doctests come first: people wrote their inputs.
+
     The order does not depend on the order in which they were found. Of functions with the same
     name (one module in two documents) the first by document counts. The functions of a module
     stay together.
@@ -159,7 +161,7 @@ def choose(found: Iterable[Candidate], settings: TraceSettings) -> list[Candidat
         if each.origin not in settings.excluded_origins:
             unique.setdefault(each.name, each)
     by_origin: dict[str, list[Candidate]] = defaultdict(list)
-    for each in sorted(unique.values(), key=lambda candidate: candidate.rank):
+    for each in sorted(unique.values(), key=lambda each: (not each.doctest, each.rank)):
         by_origin[each.origin].append(each)
     turns = sorted(
         (place, origin)

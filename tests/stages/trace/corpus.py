@@ -20,6 +20,7 @@ SETTINGS = TraceSettings(
     tests_per_module=4,
     test_modules=1,
     fuzz_tries=6,
+    per_coverage=2,
 )
 PLACEMENT = TracePlacement(functions_per_shard=4, programs_per_shard=100)
 
