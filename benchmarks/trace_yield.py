@@ -30,9 +30,9 @@ from rich.table import Table
 
 from cluster.sandbox import Limits, Sandbox
 from stages.trace.candidates import Candidate, candidates_of, choose
+from stages.trace.inputs import METHODS
 from stages.trace.inputs.drivers import with_driver
 from stages.trace.inputs.harvest import harvest
-from stages.trace.inputs import METHODS
 from stages.trace.settings import TraceSettings
 from stages.trace.tracer.recording import Recording
 
@@ -242,7 +242,6 @@ def _search_path() -> list[str]:
 def _add(total: Yield, method: str, candidate: Candidate, outcome: Json) -> None:
     counted = RUNS[method] if method == "union" else (method,)
     total.functions += 1
-    total.tested += any(outcome["tried"].get(each) for each in counted)
     total.cpu += sum(seconds for name, seconds in outcome["cpu"].items() if name != "import")
     total.dropped.update(reason for reason, _ in outcome["dropped"])
     valid, literal = False, False
@@ -259,6 +258,7 @@ def _add(total: Yield, method: str, candidate: Candidate, outcome: Json) -> None
         literal |= recording.arguments is not None
         total.lines.append(recording.lines)
         total.outcomes["budget" if "budget" in recording.outcome else recording.outcome] += 1
+    total.tested += valid or any(outcome["tried"].get(each) for each in counted)
     total.valid += valid
     total.literal += literal
     if not valid:

@@ -172,15 +172,16 @@ def _run(
     payload: Mapping[str, Any],
 ) -> Iterator[Json]:
     """Yield the recordings of one execution by other code; its costs are shared by the group."""
-    begun, tried = _cpu(), 0
+    begun = _cpu()
     for item in in_forks(work, _fork_limits(payload), _TEST_RESTARTS):
         if isinstance(item, Harm):
             group[0].dropped.append((item.reason, f"{method}: {item.detail}"))
             continue
         made.append(item)
-        tried += item["tried"]
+        named = [each for each in group if each.name in item.get("names", ())]
+        for each in named or group[:1]:
+            each.tried[method] += item["tried"]
         yield from item["recordings"]
-    group[0].tried[method] += tried
     for each in group:
         each.cpu[method] += (_cpu() - begun) / len(group)
 

@@ -26,6 +26,8 @@ _WORTH = frozenset({"return", "exception", "event-budget", "byte-budget"})
 class NotTraceable(LookupError):  # noqa: N818  it says what a function is, nothing went wrong
     """What the module holds under the name is not the function in the source."""
 
+    reason = "not-traceable"
+
 
 def plain_function(module: types.ModuleType, name: str) -> types.FunctionType:
     """Return the Python function behind ``module.name``, decorators taken off.

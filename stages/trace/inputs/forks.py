@@ -176,7 +176,7 @@ def _in_fork(work: Work, start: int, limits: ForkLimits, writer: int) -> NoRetur
     except MemoryError:
         write_json(handle, {"harm": ["memory", "over the address space limit", False]})
     except NotTraceable as error:
-        write_json(handle, {"harm": ["not-traceable", str(error), True]})
+        write_json(handle, {"harm": [error.reason, str(error), True]})
     except BaseException as error:  # noqa: BLE001  what the program raised late is its harm
         text = f"{type(error).__name__}: {str(error)[:200]}"
         write_json(handle, {"harm": ["error", text, False]})

@@ -20,8 +20,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stages.trace.inputs.calls import Json, Subject
+from stages.trace.inputs.calls import Json, NotTraceable, Subject
 from stages.trace.inputs.observed import Observer, targets
+
+
+class NoTests(NotTraceable):
+    """A test module cannot be imported here."""
+
+    reason = "no-tests"
+
 
 Test = tuple[types.CodeType | None, Callable[[], object]]
 
@@ -112,7 +119,8 @@ def run_tests(
     """Run the first ``tests`` tests of a module that name a subject; any when none does.
 
     Yields for each from number ``start`` on what it recorded, as an item of `in_forks`; stops when
-    no further call would be kept. ``made`` are the items before.
+    no further call would be kept. ``made`` are the items before; "names" are the subjects that the
+    test names.
     """
     known = targets(subjects)
     if not known:
@@ -121,22 +129,31 @@ def run_tests(
     observer = Observer(known, subjects[0].limits, subjects[0].calls, before)
     names = {each.name for each in subjects}
     begun = time.process_time()
-    for _, execute in _tests(test_module, names)[start:tests]:
+    for code, execute in _tests(test_module, names)[start:tests]:
         if observer.has_enough:
             return
         found = observer.watch(execute)
         now = time.process_time()
-        yield {"method": "unittest", "recordings": found, "tried": 1, "cpu": now - begun}
+        yield {
+            "method": "unittest",
+            "recordings": found,
+            "tried": 1,
+            "cpu": now - begun,
+            "names": sorted(each for each in names if code is not None and _mentions(code, {each})),
+        }
         begun = now
 
 
 def _tests(test_module: str, names: set[str]) -> list[Test]:
-    """Import a test module; return its tests."""
+    """Import a test module; return its tests. Raises `NoTests`."""
     support = _support()
     if support is not None:
         support.use_resources = []  # no network, nothing that takes long
-    module = import_module(test_module)
-    found = [*_unittests(module), *_functions(module), *_classes(module)]
+    try:
+        module = import_module(test_module)
+        found = [*_unittests(module), *_functions(module), *_classes(module)]
+    except BaseException as error:  # a module may skip itself, or anything
+        raise NoTests(f"{test_module}: {type(error).__name__}: {str(error)[:100]}") from error
     names = names | {each.co_name for each in _helpers(module) if _mentions(each, names)}
     naming = [test for test in found if test[0] is not None and _mentions(test[0], names)]
     return naming or found
