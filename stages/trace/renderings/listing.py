@@ -109,7 +109,14 @@ def _news(frame: Frame, news: Mapping[str, str]) -> Text:
 
 
 def ending(trace: OwnTrace) -> Text:
-    """Return how the call ended, in one line."""
+    """Return how the call ended, in one line, and in another whether it meddled with tracing."""
+    text = _ended(trace)
+    if trace.recording.tampered:
+        text += Text("\nit called what is locked while it is traced, such as sys.settrace", "red")
+    return text
+
+
+def _ended(trace: OwnTrace) -> Text:
     recording = trace.recording
     count = f"{len(recording.steps):,} frames"
     if recording.outcome == "return":

@@ -334,6 +334,12 @@ def test_a_budget_cuts_a_trace_and_says_so(demo, form):
     assert "<|end_of_text|>" not in done.stdout
 
 
+def test_it_says_that_a_program_meddled_with_tracing(tmp_path):
+    file = tmp_path / "meddling.py"
+    file.write_text("import sys\n\n\ndef f():\n    sys.settrace(None)\n    return 1\n")
+    assert "it called what is locked" in run(f"{file}:f").stdout
+
+
 def test_a_budget_of_nothing_shows_nothing(demo):
     done = run(f"{demo}:gcd", 1, 2, "--events", 0)
     assert (done.returncode, done.stdout) == (0, "") and "cut after 0 frames" in done.stderr
