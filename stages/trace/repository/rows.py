@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model.trace import mark_line, unmark
+from model.trace import mark_line
 from stages.trace.counts import drop
 from stages.trace.redacted import redact_row
 from stages.trace.repository.context import Context, ContextError, Place, gather
@@ -92,7 +92,7 @@ def _whole(
     sources = subject.folder.sources
     context = _gathered(sources, places)
     try:
-        recording = Recording.from_json(value, [""] * len(places))
+        recording = Recording.from_json(value, _lines(sources, places))
     except ValueError as error:
         raise Refused("lost", str(error)) from error
     numbers = _numbers(context, places)
@@ -121,6 +121,12 @@ def _whole(
         python=".".join(subject.python.split(".")[:2]),
     )
     return context, row
+
+
+def _lines(sources: Mapping[str, str], places: Sequence[Place]) -> list[str]:
+    """Return the lines of ``places``, which `gather` has found."""
+    files = {name: file_lines(sources[name]) for name, _ in places}
+    return [files[name][line - 1] for name, line in places]
 
 
 def _narrowed(subject: Subject, row: Row, context: Context) -> Row:
@@ -176,11 +182,3 @@ def dropped(subject: Subject, test: str, reason: str, detail: str) -> Row:
     origin = subject.repository.name
     key = f"{origin}@{subject.revision[:19]}:{test}"
     return drop(key, origin, test.partition("::")[0], reason, detail[:300])
-
-
-def check_row(row: Row) -> Iterator[str]:
-    """Yield what is wrong with a row's frames: each SOURCE must be the line that it names."""
-    lines = file_lines(unmark(row["context"]))
-    for place, frame in enumerate(row["frames"]):
-        if lines[frame["line"] - 1] != frame["source"]:
-            yield f"frame {place}: line {frame['line']} is not {frame['source']!r}"
