@@ -20,7 +20,7 @@ import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ def _chosen(documents: Sequence[Json], most: int) -> list[Candidate]:
         excluded_origins=(),
     )
     found = [
-        each
+        replace(each, doctest=False)  # those with doctests are not taken before others here
         for document in documents
         for each in candidates_of(document, "train", settings)
         if isinstance(each, Candidate)

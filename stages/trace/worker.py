@@ -24,6 +24,7 @@ from stages.trace.inputs.calls import Json, NotTraceable, Subject
 from stages.trace.inputs.forks import ForkLimits, Harm, Work, in_forks
 from stages.trace.inputs.mains import has_main, run_main
 from stages.trace.inputs.methods import Counts, Methods, seed_of
+from stages.trace.inputs.pure import in_python
 from stages.trace.inputs.unittests import run_tests, test_modules
 from stages.trace.programs import draw, keeps
 from stages.trace.tracer import TraceLimits, trace_source
@@ -134,8 +135,11 @@ def _trace_module(name: str, group: Sequence[_Function], payload: Mapping[str, A
     finally:
         group[0].cpu["import"] += _cpu() - begun
     limits, last_line = TraceLimits(**payload["limits"]), len(file_lines(text))
+    homes = in_python(module, [each.name for each in group])
     subjects = [
-        Subject(module, each.name, each.kind, each.shown, last_line, limits, payload["calls"])
+        Subject(
+            homes[each.name], each.name, each.kind, each.shown, last_line, limits, payload["calls"]
+        )
         for each in group
     ]
     observed: dict[str, list[Json]] = {each.name: [] for each in group}

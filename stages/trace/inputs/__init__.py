@@ -12,6 +12,7 @@ methods.py      what is done for one function, in this order
 observed.py     calls of a module's functions by other code
 calls.py        one call of a function, traced
 drivers.py      the ``main`` that uses up a generator, coroutine or context manager
+pure.py         functions that C has taken the place of
 forks.py        where all of this happens
 """
 
