@@ -22,7 +22,7 @@ def in_python(module: types.ModuleType, names: Iterable[str]) -> Mapping[str, ty
         return found
     copy = module_from_spec(module.__spec__)
     before = {name: sys.modules.get(name) for name in blocked}
-    loaded: dict[str, Any] = sys.modules  # type: ignore[assignment]
+    loaded: dict[str, Any] = sys.modules
     loaded.update(dict.fromkeys(blocked))  # None: importing it is an ImportError
     try:
         module.__spec__.loader.exec_module(copy)
