@@ -144,9 +144,9 @@ def _trace_module(name: str, group: Sequence[_Function], payload: Mapping[str, A
     ]
     observed: dict[str, list[Json]] = {each.name: [] for each in group}
     for method, work, made in _observations(module, text, subjects, payload):
-        found = list(_run(method, work, made, group, payload))
-        for recording in found:
-            observed[recording["name"]].append({**recording, "method": method})
+        for recording in _run(method, work, made, group, payload):
+            if recording["name"] in observed:  # else it is forged
+                observed[recording["name"]].append({**recording, "method": method})
     for function, subject in zip(group, subjects, strict=True):
         _trace_function(function, subject, observed[function.name], payload)
 
@@ -182,7 +182,7 @@ def _run(
             group[0].dropped.append((item.reason, f"{method}: {item.detail}"))
             continue
         made.append(item)
-        named = [each for each in group if each.name in item.get("names", ())]
+        named = [each for each in group if each.name in item["names"]]
         for each in named or group[:1]:
             each.tried[method] += item["tried"]
         yield from item["recordings"]

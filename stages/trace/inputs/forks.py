@@ -17,7 +17,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,8 @@ from stages.trace.inputs.calls import NotTraceable
 
 Json = dict[str, Any]
 Work = Callable[[int], Iterator[Json]]
-"""Makes the items from the given number on. It sees what earlier forks made only where the parent
-keeps it."""
+"""Makes the items (see `item`) from the given number on. It sees what earlier forks made only
+where the parent keeps it."""
 
 _LOOK_SECONDS = 0.25
 _LOOKS = 8  # at which it sleeps, one after the other
@@ -53,6 +53,31 @@ class ForkLimits:
     wall_seconds: float
 
 
+def item(
+    method: str,
+    recordings: Sequence[Json],
+    tried: int,
+    cpu: float,
+    *,
+    literal: Sequence[str] = (),
+    names: Sequence[str] = (),
+) -> Json:
+    """Return what a fork hands over at a time.
+
+    What a ``method`` recorded with so many inputs ``tried``, in ``cpu`` seconds; the argument
+    sources that are ``literal``; the ``names`` of the functions that the inputs were meant for.
+    """
+    return {
+        "method": method,
+        "recordings": list(recordings),
+        "tried": tried,
+        "cpu": cpu,
+        "valid": any(each["valid"] for each in recordings),
+        "literal": list(literal),
+        "names": list(names),
+    }
+
+
 def in_forks(work: Work, limits: ForkLimits, restarts: int) -> Iterator[Json | Harm]:
     """Yield the items of ``work``, and `Harm` where one took its fork along.
 
@@ -60,14 +85,14 @@ def in_forks(work: Work, limits: ForkLimits, restarts: int) -> Iterator[Json | H
     """
     start = 0
     for left in range(restarts, -1, -1):
-        for item in _one_fork(work, start, limits):
+        for made in _one_fork(work, start, limits):
             start += 1
-            if isinstance(item, Harm):
-                yield Harm(item.reason, item.detail, item.final or not left)
-                if item.final:
+            if isinstance(made, Harm):
+                yield Harm(made.reason, made.detail, made.final or not left)
+                if made.final:
                     return
                 break
-            yield item
+            yield made
         else:
             return
 
@@ -84,11 +109,11 @@ def _one_fork(work: Work, start: int, limits: ForkLimits) -> Iterator[Json | Har
     try:
         while not problem:
             _wait(reader, pid, limits.wall_seconds)
-            item = _item(json.loads(read_frame(reader, seconds=limits.wall_seconds)))
-            if item is None:
+            said = _checked(json.loads(read_frame(reader, seconds=limits.wall_seconds)))
+            if said is None:
                 return
-            yield item
-            if isinstance(item, Harm):
+            yield said
+            if isinstance(said, Harm):
                 return
     except (ValueError, RecursionError) as error:  # also what a program wrote into the pipe
         problem = str(error)
@@ -102,15 +127,24 @@ def _one_fork(work: Work, start: int, limits: ForkLimits) -> Iterator[Json | Har
     yield _what_happened(problem, status, limits)
 
 
-def _item(value: Any) -> Json | Harm | None:
+def _checked(value: Any) -> Json | Harm | None:
     """Return what a fork said; ValueError when it is none of what `_in_fork` says."""
     match value:
         case None:
             return None
         case {"harm": [str(reason), str(detail), bool(final)]}:
             return Harm(reason, detail, final)
-        case {"method": str(), "recordings": list(found), "tried": int(), "cpu": int() | float()}:
-            if all(_is_recording(each) for each in found):
+        case {
+            "method": str(),
+            "recordings": list(found),
+            "tried": int(),
+            "cpu": int() | float(),
+            "valid": bool(),
+            "literal": list(literal),
+            "names": list(names),
+        }:
+            texts = all(isinstance(each, str) for each in (*literal, *names))
+            if texts and all(_is_recording(each) for each in found):
                 return dict(value)
     raise ValueError("the answer is forged")
 
@@ -167,10 +201,10 @@ def _in_fork(work: Work, start: int, limits: ForkLimits, writer: int) -> NoRetur
     _tame()
     try:
         _limit_cpu(limits)
-        for item in work(start):
+        for made in work(start):
             if os.getpid() != pid:
                 leave(0)  # a child that the program made by other means
-            write_json(handle, item)
+            write_json(handle, made)
             _limit_cpu(limits)
         write_json(handle, None)
     except MemoryError:

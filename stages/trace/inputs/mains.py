@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stages.trace.inputs.calls import Json, Subject
+from stages.trace.inputs.forks import item
 from stages.trace.inputs.observed import Observer, targets
 from stages.trace.tracer.tracer import Target
 
@@ -47,7 +48,7 @@ def run_main(module: types.ModuleType, subjects: Sequence[Subject], start: int) 
 
     found = observer.watch(execute)
     cpu = time.process_time() - begun
-    yield {"method": "main", "recordings": found, "tried": 1, "cpu": cpu}
+    yield item("main", found, 1, cpu)
 
 
 def _compiled(code: types.CodeType, known: Sequence[Target]) -> Iterator[Target]:

@@ -10,6 +10,7 @@ from typing import Any
 from stages.trace.inputs import METHODS
 from stages.trace.inputs.calls import Json, Subject, call, to_json
 from stages.trace.inputs.doctests import examples, trace_examples
+from stages.trace.inputs.forks import item
 from stages.trace.inputs.fuzz import Fuzzer
 from stages.trace.inputs.mutate import mutations
 
@@ -26,9 +27,7 @@ class Methods:
     """What is done for one function.
 
     ``given`` are (method, argument source) found elsewhere, ``observed`` recordings of its calls
-    by other code. Items are as `in_forks` wants them: {"method", "recordings", "tried", "cpu",
-    "literal": the argument sources recorded, "valid": some trace is worth keeping}. Raises
-    `NotTraceable`.
+    by other code. Raises `NotTraceable`.
     """
 
     def __init__(
@@ -78,18 +77,11 @@ class Methods:
         begun = time.process_time()
         for method in self.steps[start:]:
             found, tried = work[method]() if method in work else self._calls(self._given[method])
-            literal = [each.pop("inputs") for each in found]
-            valid = any(each["valid"] for each in found)
-            self.take([each for each in literal if each is not None], valid)
+            sources = [each.pop("inputs") for each in found]
+            literal = [each for each in sources if each is not None]
+            self.take(literal, any(each["valid"] for each in found))
             now = time.process_time()
-            yield {
-                "method": method,
-                "recordings": found,
-                "tried": tried,
-                "cpu": now - begun,
-                "literal": [each for each in literal if each is not None],
-                "valid": valid,
-            }
+            yield item(method, found, tried, now - begun, literal=literal)
             begun = now
 
     def _doctest(self) -> tuple[list[Json], int]:

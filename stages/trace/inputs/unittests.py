@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.trace.inputs.calls import Json, NotTraceable, Subject
+from stages.trace.inputs.forks import item
 from stages.trace.inputs.observed import Observer, targets
 
 
@@ -119,13 +120,12 @@ def run_tests(
     """Run the first ``tests`` tests of a module that name a subject; any when none does.
 
     Yields for each from number ``start`` on what it recorded, as an item of `in_forks`; stops when
-    no further call would be kept. ``made`` are the items before; "names" are the subjects that the
-    test names.
+    no further call would be kept. ``made`` are the items before.
     """
     known = targets(subjects)
     if not known:
         return
-    before = [each for item in made for each in item["recordings"]]
+    before = [each for earlier in made for each in earlier["recordings"]]
     observer = Observer(known, subjects[0].limits, subjects[0].calls, before)
     names = {each.name for each in subjects}
     begun = time.process_time()
@@ -134,13 +134,8 @@ def run_tests(
             return
         found = observer.watch(execute)
         now = time.process_time()
-        yield {
-            "method": "unittest",
-            "recordings": found,
-            "tried": 1,
-            "cpu": now - begun,
-            "names": sorted(each for each in names if code is not None and _mentions(code, {each})),
-        }
+        named = sorted(each for each in names if code is not None and _mentions(code, {each}))
+        yield item("unittest", found, 1, now - begun, names=named)
         begun = now
 
 
