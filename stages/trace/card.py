@@ -182,7 +182,7 @@ def _promises(settings: TraceSettings) -> str:
     ]
     if settings.keep_flagged:
         lines[2] = "Flagged traces are kept: another run need not give the same digest."
-    elif settings.llm is not None:
+    elif settings.llm.model:
         lines[2] = (
             "Inputs were made by a served language model: the digest is the same only where its "
             "answers are."

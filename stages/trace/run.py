@@ -102,7 +102,7 @@ def _inputs(
         called = harvest(documents)
         for each in chosen:
             inputs[each.name] += [("harvest", one) for one in called.get(each.name, ())]
-    if chosen and settings.llm is not None and "llm" in settings.input_methods:
+    if chosen and settings.llm.model and "llm" in settings.input_methods:
         sources = {each.name: "".join(each.shown.text) for each in chosen}
         answers = ask(sources, settings.llm, placement.llm, scratch / "llm")
         for name, found in answers.inputs.items():

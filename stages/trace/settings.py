@@ -39,11 +39,11 @@ class TraceSettings:
 
     # how inputs are found: doctest (examples of the docstring), unittest (tests shipped with the
     # distribution), main (the module run as a program), harvest (literal calls anywhere in the
-    # corpus), llm (needs ``llm``), mutation (literals near known ones), fuzz (guesses, for what
-    # nothing else covers)
+    # corpus), llm (needs ``llm.model``), mutation (literals near known ones), fuzz (guesses, for
+    # what nothing else covers)
     input_methods: tuple[str, ...] = METHODS
-    # what a language model is asked for inputs; None: none is
-    llm: LLMSettings | None = None
+    # what a language model is asked for inputs; without ``llm.model`` none is
+    llm: LLMSettings = field(default_factory=LLMSettings)
     # different calls kept of one function and method, before selection
     calls_per_function: int = 4
     # mutations tried of each literal call, and guesses of each uncovered function
@@ -53,7 +53,7 @@ class TraceSettings:
     test_modules: int = 2
     tests_per_module: int = 60
 
-    # repositories whose own tests are traced
+    # repositories whose own tests are traced; named in a preset, not on the command line
     repositories: tuple[RepositorySettings, ...] = ()
 
     # traces longer than this many frames are cut into episodes, each of one function (0: none

@@ -18,8 +18,8 @@ to another prompt are not taken for answers to this one."""
 class LLMSettings:
     """What is asked of which model."""
 
-    # as the endpoint knows it
-    model: str
+    # as the endpoint knows it; "": none is asked
+    model: str = ""
     prompt_version: int = PROMPT_VERSION
     # argument lists asked for, and kept at most
     inputs_per_function: int = 8
@@ -29,9 +29,7 @@ class LLMSettings:
     answer_tokens: int = 4_096
 
     def __post_init__(self) -> None:
-        """Check that there is a model, and that every count can be met."""
-        if not self.model:
-            raise ValueError("llm.model is empty: the name by which the endpoint knows the model")
+        """Check the prompt's version, and that every count can be met."""
         if self.prompt_version != PROMPT_VERSION:
             raise ValueError(
                 f"llm.prompt_version={self.prompt_version}: this code has prompt {PROMPT_VERSION}"

@@ -1,5 +1,6 @@
 """The stage from a small corpus to its tables, in a real sandbox."""
 
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -13,10 +14,12 @@ from stages.kind_checks import digest_splits
 from stages.tables import read_table
 from stages.trace.batches import FunctionShard
 from stages.trace.candidates import candidates_of
+from stages.trace.inputs.llm_settings import LLMEndpoint, LLMSettings
 from stages.trace.programs import shape
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.settings import TracePlacement, TraceSettings
-from tests.stages.trace.corpus import SETTINGS, document, trace
+from tests.stages.trace.corpus import PLACEMENT, SETTINGS, document, trace
+from tests.stages.trace.inputs.model_server import Reply, model_server
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +158,35 @@ def test_the_card_names_what_it_must(made, rows):
     assert card.count("\n### ") == 12 and "def " in card
     total = sum(map(len, rows.values()))
     assert f"\n{total:,} traces of " in card
+
+
+def test_what_a_model_answers_is_traced(tmp_path):
+    """It is asked about every chosen function; here it knows two calls of the first."""
+
+    def answer(asked):
+        text = asked.body["messages"][-1]["content"]
+        found = re.search(r"^def quote", text, re.MULTILINE)
+        return Reply("### 1\nquote('a b')\nquote('ab')" if found else "")
+
+    settings = replace(
+        SETTINGS,
+        program_levels=(),
+        program_families=(),
+        input_methods=("llm",),
+        max_functions=1_000,
+        llm=LLMSettings(model="served", functions_per_request=1),
+    )
+    with model_server(answer) as server:
+        endpoint = LLMEndpoint(base_url=server.url, backoff_seconds=0.01)
+        output = trace(tmp_path, "out", replace(PLACEMENT, llm=endpoint), settings)
+    rows = [row for split in ("train", "heldout") for row in read_table(output / split)]
+    assert {(row["input_method"], row["arguments"]) for row in rows} == {
+        ("llm", "'a b'"),
+        ("llm", "'ab'"),
+    }
+    counts = read_statistics(output / "statistics.json")
+    assert counts["llm.kept"] == 2 and counts["llm.asked"] == counts["functions.chosen"]
+    assert "served language model" in (output / "card.md").read_text()
 
 
 def test_no_trace_at_all_is_no_trouble(tmp_path):

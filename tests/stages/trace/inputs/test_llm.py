@@ -302,7 +302,6 @@ def test_the_prompt_changes_with_its_version_alone():
 @pytest.mark.parametrize(
     ("kind", "bad"),
     [
-        (LLMSettings, {"model": ""}),
         (LLMSettings, {"model": "m", "inputs_per_function": 0}),
         (LLMSettings, {"model": "m", "temperature": 3.0}),
         (LLMSettings, {"model": "m", "prompt_version": 0}),
