@@ -48,13 +48,15 @@ class Naive:
         exec(compile(source, _FILE, "exec", dont_inherit=True), names)
         call = compile(f"{entry}({arguments})", "<call>", "eval", dont_inherit=True)
         self._code = inspect.unwrap(names[entry]).__code__
-        settrace = sys.settrace
+        settrace, before = sys.settrace, sys.unraisablehook
+        sys.unraisablehook = lambda _: None  # there may be enough within a finaliser
         settrace(self)
         with suppress(_EnoughSeen, Exception, SystemExit):  # the program's own code runs here
             try:
                 eval(call, names)
             finally:
                 settrace(None)
+                sys.unraisablehook = before
 
     def __call__(self, frame: Any, event: str, arg: Any) -> Any:
         """See an event."""

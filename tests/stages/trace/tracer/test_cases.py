@@ -5,10 +5,13 @@ to the engine first. Which file holds for which engine and version says `traces.
 `make test-pythons` holds other versions of Python to theirs.
 """
 
+import re
+
 import pytest
 
 from tests.stages.trace.tracer.traces import (
     CASES,
+    DEEPER,
     ENGINES,
     NAMES,
     agrees_with_naive,
@@ -40,7 +43,13 @@ def test_resolving_what_is_unchanged_gives_what_a_naive_tracer_saw(name):
 
 def test_only_what_the_engine_in_python_cannot_see_has_a_trace_of_its_own():
     own = {name for name in NAMES if list(CASES.glob(f"{name}.python.*"))}
-    assert own == {"finaliser", "recursion_limit"}
+    assert own == DEEPER
+
+
+def test_the_page_of_rules_names_cases_that_are_there():
+    page = (CASES.parents[4] / "docs" / "tracing.md").read_text()
+    named = {name for group in re.findall(r"\[([a-z_,\s]+)\]", page) for name in group.split(",")}
+    assert {name.strip() for name in named} <= set(NAMES)
 
 
 def test_every_case_says_which_rule_it_shows_and_has_a_trace():

@@ -86,7 +86,7 @@ def resolved(recording):
 
 BLIND = {"fork", "meddling", "meddling_before", "meddling_monitoring"}
 """Cases that the naive tracer cannot follow: it lets the program do what these try."""
-DEEPER = {"finaliser", "recursion_limit"}
+DEEPER = {"comprehension_in_class", "finaliser", "recursion_limit"}
 """Cases in which the engine in C sees what no tracer in Python can, or not in every version."""
 
 
