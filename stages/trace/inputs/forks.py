@@ -14,8 +14,10 @@ import math
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -99,10 +101,13 @@ def in_forks(work: Work, limits: ForkLimits, restarts: int) -> Iterator[Json | H
 
 def _one_fork(work: Work, start: int, limits: ForkLimits) -> Iterator[Json | Harm]:
     reader, writer = os.pipe()
+    folder = Path("fork").absolute()
+    folder.mkdir()
     gc.freeze()  # else a collection in the fork copies every page of what was imported
     pid = os.fork()
     if pid == 0:
         os.close(reader)
+        _move_to(folder)
         _in_fork(work, start, limits, writer)
     os.close(writer)
     problem = ""
@@ -124,6 +129,9 @@ def _one_fork(work: Work, start: int, limits: ForkLimits) -> Iterator[Json | Har
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():  # it resists: out of the way with it
+            folder.rename(tempfile.mkdtemp(dir=folder.parent))
     yield _what_happened(problem, status, limits)
 
 
@@ -216,6 +224,12 @@ def _in_fork(work: Work, start: int, limits: ForkLimits, writer: int) -> NoRetur
         write_json(handle, {"harm": ["error", text, False]})
     finally:
         leave(0)
+
+
+def _move_to(folder: Path) -> None:
+    """Work in an empty folder, which the next fork finds empty again."""
+    os.chdir(folder)
+    os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def _tame() -> None:

@@ -76,6 +76,21 @@ def test_processes_are_refused(made):
     assert "PermissionError" in made["forks"]["recordings"][0]["result"]
 
 
+def test_what_a_function_writes_the_next_does_not_find(tmp_path):
+    text = (
+        "import os, tempfile\n\n\n"
+        "def write(name):\n    open(name, 'w').close()\n    os.mkdir('d')\n    os.chmod('d', 0)\n"
+        "    return sorted(os.listdir('.'))\n\n\n"
+        "def look(name):\n    there = os.listdir('.') + os.listdir(tempfile.gettempdir())\n"
+        "    return there\n"
+    )
+    write(tmp_path, {"files.py": text})
+    given = {"write": [["llm", "'a'"]], "look": [["llm", "'a'"]]}
+    made = trace(tmp_path, functions(tmp_path, ["files.py"], given), methods=["llm"])
+    assert made["write"]["recordings"][0]["result"] == "['a', 'd']"
+    assert made["look"]["recordings"][0]["result"] == "[]"
+
+
 def test_a_method_that_takes_the_fork_along_leaves_the_others(tmp_path):
     text = (
         'import os\n\n\ndef f(n):\n    """\n    >>> f(5)\n    """\n'
