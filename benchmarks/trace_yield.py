@@ -66,6 +66,8 @@ ANCHORS = {
 }
 Json = dict[str, Any]
 
+_ENVIRONMENT = {"SETUPTOOLS_USE_DISTUTILS": "stdlib"}  # else setuptools puts its own in its place
+
 
 @dataclass(slots=True)
 class Yield:
@@ -188,7 +190,9 @@ def _measure(method: str, chosen: Sequence[Candidate], inputs: dict[str, list[st
         processes=512,
         output_bytes=1 << 30,
     )
-    with Sandbox(preload=("stages.trace.worker",), path=_search_path()) as box:
+    with Sandbox(
+        preload=("stages.trace.worker",), path=_search_path(), environment=_ENVIRONMENT
+    ) as box:
         for batch in _batches(chosen):
             waiting = [batch]
             while waiting:  # a batch that is torn down is tried again in halves

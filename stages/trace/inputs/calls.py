@@ -112,7 +112,10 @@ def call(subject: Subject, arguments: str, names: Mapping[str, Any] | None = Non
     driver = driver_source(subject.kind, subject.name, arguments)
     target = subject.target
     made = getattr(subject.module, subject.name)
-    positional, keywords = _evaluated(arguments, names or {})
+    try:
+        positional, keywords = _evaluated(arguments, names or {})
+    except Exception as error:  # noqa: BLE001  an instance of a stranger's class may be asked for
+        return Call(None, error)
     if driver:
         file = subject.function.__code__.co_filename
         made = load_driver(driver, subject.module, subject.name, file, subject.last_line)

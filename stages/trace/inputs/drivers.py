@@ -6,14 +6,19 @@ then starts there.
 
 from __future__ import annotations
 
-import asyncio
+import ast
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from stages.trace.tracer.source import ShownSource
 
 ENTRY = "main"
+IMPORTS = (
+    "ast", "datetime", "decimal", "fractions", "io", "math", "networkx", "numpy", "pathlib", "re",
+    "sympy", "types",
+)  # fmt: skip
+"""Modules that arguments may name."""
 _BODIES = {
     "generator": "    return list({call})\n",
     "coroutine": "    return asyncio.run({call})\n",
@@ -26,9 +31,15 @@ def driver_source(kind: str, function: str, arguments: str) -> str:
     """Return what follows the source of a function of ``kind``, or "" for plain functions."""
     if kind == "function":
         return ""
-    begin = "\nimport asyncio\n" if kind == "coroutine" else ""
+    modules = {each.id for each in ast.walk(ast.parse(f"f({arguments})")) if _is_module(each)}
+    imports = sorted(modules | ({"asyncio"} if kind == "coroutine" else set()))
+    begin = "".join(f"\nimport {each}" for each in imports) + ("\n" if imports else "")
     body = _BODIES[kind].format(call=f"{function}({arguments})")
     return f"{begin}{_LINES_BETWEEN * chr(10)}def {ENTRY}():\n{body}"
+
+
+def _is_module(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and node.id in IMPORTS
 
 
 def with_driver(shown: ShownSource, driver: str, last_line: int = 0) -> ShownSource:
@@ -50,7 +61,7 @@ def load_driver(
     What it calls is what the module has under the function's ``name``.
     """
     code = compile("\n" * last_line + driver, file, "exec", dont_inherit=True)
-    names = {name: getattr(module, name), "asyncio": asyncio, "__name__": module.__name__}
+    names = {name: getattr(module, name), "__name__": module.__name__}
     exec(code, names)
     found: Callable[[], Any] = names[ENTRY]
     return found

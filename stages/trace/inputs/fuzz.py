@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from stages.trace.inputs.calls import Subject, is_literal
+from stages.trace.inputs.calls import Subject
 from stages.trace.inputs.fuzz_values import (
     CALL_HINTS,
     LIBRARIES,
@@ -30,9 +30,6 @@ from stages.trace.inputs.fuzz_values import (
 
 _NAME, _WORDS, _USE, _SAID, _CONSTANT = 20, 40, 30, 50, 60
 _MODULES = {name: import_module(name) for name in STANDARD}  # before there are forks
-_PLAIN = frozenset(
-    each for values in VALUES.values() for each in values if is_literal(each) or "." not in each
-)
 _OWN_CONSTANTS = 6
 _SECOND_CHOICE, _GIVE_OPTIONAL, _SURPRISE = 0.25, 0.3, 0.3
 
@@ -47,6 +44,8 @@ class _Parameter:
     starred: bool = False
     scores: Counter[str] = field(default_factory=Counter)
     values: dict[str, list[str]] = field(default_factory=dict)
+    words: frozenset[str] = frozenset()
+    """Of its annotation."""
     ruled_out: set[str] = field(default_factory=set)
     kind: str = ""
 
@@ -72,11 +71,24 @@ class Fuzzer:
 
     def __init__(self, subject: Subject, seed: str) -> None:
         self._rng = random.Random(f"{seed}|fuzz")
-        self.names = dict(_MODULES)
+        self.names: dict[str, Any] = dict(_MODULES)
         self._values = _known_values(subject, self.names)
         self._parameters = list(_parameters(subject))
         _learn(self._parameters, subject)
+        if subject.kind == "function":  # a driver has no names of the module's
+            self._learn_classes(subject)
         self._last: dict[str, Any] = {}
+
+    def _learn_classes(self, subject: Subject) -> None:
+        """Where a parameter is named after a class that the module knows, try an instance."""
+        for name, value in list(vars(subject.module).items()):
+            if not isinstance(value, type) or not name.isidentifier():
+                continue
+            for each in self._parameters:
+                if name in each.words or name.lower() == each.name.replace("_", "").lower():
+                    self.names[name] = value
+                    each.values["instance"] = [f"{name}()"]
+                    each.scores["instance"] = _CONSTANT
 
     def tries(self, count: int) -> Iterator[str]:
         """Yield up to ``count`` different argument lists; call `tell` after each."""
@@ -144,7 +156,7 @@ class Fuzzer:
 
 
 def _known_values(subject: Subject, names: dict[str, Any]) -> dict[str, list[str]]:
-    """Return the values that can be written here; a driver names nothing but built-ins."""
+    """Return the values that can be written here, and add the modules that they name."""
     module = subject.module
     top = module.__name__.partition(".")[0]
     used = {top, *(getattr(each, "__name__", "") for each in vars(module).values())}
@@ -155,10 +167,7 @@ def _known_values(subject: Subject, names: dict[str, Any]) -> dict[str, list[str
             if library not in used or library not in sys.modules:
                 continue
             names[library] = sys.modules[library]
-        if subject.kind != "function":
-            values = tuple(each for each in values if each in _PLAIN)
-        if values:
-            found[kind] = list(values)
+        found[kind] = list(values)
     return found
 
 
@@ -182,7 +191,9 @@ def _parameters(subject: Subject) -> Iterator[_Parameter]:
         elif each.default not in (each.empty, None):
             _learn_default(known, each.default)
         if each.annotation is not each.empty:
-            _learn_words(known, _text_of(each.annotation), _WORDS)
+            text = _text_of(each.annotation)
+            known.words = frozenset(re.findall(r"\w+", text))
+            _learn_words(known, text, _WORDS)
         yield known
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from stages.trace.inputs.drivers import IMPORTS
+
 VALUES: dict[str, tuple[str, ...]] = {
     "integer": ("3", "0", "12", "1", "-2", "7", "100", "5"),
     "float": ("2.5", "0.5", "1.0", "-1.5", "100.0"),
@@ -96,10 +98,8 @@ LIBRARIES = {
 }  # fmt: skip
 """Kinds that are there for modules of these distributions, or that import them."""
 
-STANDARD = (
-    "ast", "datetime", "decimal", "fractions", "io", "math", "pathlib", "re", "types",
-)  # fmt: skip
-"""Modules that values may name."""
+STANDARD = tuple(each for each in IMPORTS if each not in LIBRARIES.values())
+"""Modules that values may name anywhere."""
 
 ORDER = (
     "string", "integer", "numbers", "dictionary", "strings", "callable", "tuple", "pairs",

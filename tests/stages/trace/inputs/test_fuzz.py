@@ -6,6 +6,7 @@ import types
 import pytest
 
 from stages.trace.inputs.calls import Subject
+from stages.trace.inputs.drivers import driver_source
 from stages.trace.inputs.fuzz import Fuzzer
 from stages.trace.inputs.fuzz_values import LIBRARIES, ORDER, STANDARD, VALUES, WORD_HINTS
 from stages.trace.tracer.recording import TraceLimits
@@ -39,6 +40,15 @@ def optional(a, *rest, flag=False, **more):
 
 def none():
     return 1
+
+class Basket:
+    pass
+
+class Crate:
+    pass
+
+def by_class(basket, other: "Crate | None"):
+    return basket
 
 def generator(numbers):
     for each in numbers:
@@ -111,12 +121,17 @@ def test_the_function_that_wants_text_gets_text():
     assert next(tries).startswith("'")
 
 
-def test_a_driver_names_only_what_every_program_has():
-    one = fuzzer("generator", kind="generator")
-    for _ in range(12):
-        for each in one.tries(1):
-            eval(f"[{each}]", {})
-        one.tell(TypeError("'list' object"))
+def test_a_driver_imports_what_its_arguments_name():
+    assert driver_source("generator", "f", "ast.parse('io.x'), [io.StringIO('')]") == (
+        "\nimport ast\nimport io\n\n\ndef main():\n"
+        "    return list(f(ast.parse('io.x'), [io.StringIO('')]))\n"
+    )
+
+
+def test_a_parameter_named_after_a_class_is_given_an_instance():
+    assert first("by_class") == "Basket(), Crate()"
+    one = fuzzer("by_class")
+    assert type(eval("Basket()", one.names)).__name__ == "Basket"
 
 
 def test_every_value_can_be_written_and_every_hint_has_values():
