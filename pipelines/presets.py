@@ -50,7 +50,8 @@ def tiny() -> Preset:
             # the easiest level: harder programs are beyond a model of this size in these minutes
             trace=TraceSettings(
                 program_levels=((0, 22_000),),
-                # shipped tests cost most and give least for each second: a few of them
+                # a minute of two cores; shipped tests give least for each second: a few of them
+                max_functions=640,
                 test_modules=1,
                 tests_per_module=20,
             ),

@@ -123,10 +123,17 @@ def _by_trait(title: str, column: str, index: Index, kept: Places) -> str:
 def _methods(facts: Facts, index: Index, kept: Places) -> str:
     stay = Counter(index.traits[place].input_method for place in index.trait[kept].tolist())
     rows = [
-        (name, tried, valid, stay[name], f"{valid / seconds:.1f}" if seconds else "")
+        (
+            name,
+            tried,
+            valid,
+            stay[name],
+            f"{seconds:.1f}",
+            f"{valid / seconds:.1f}" if tried and seconds else "",
+        )
         for name, tried, valid, seconds in facts.work.methods()
     ]
-    head = ("method", "inputs tried", "traces made", "kept", "made per CPU second")
+    head = ("method", "inputs tried", "traces made", "kept", "CPU seconds", "made per CPU second")
     note = '"check" is the second execution of functions, which finds what is not deterministic.'
     return f"## How inputs were found\n\n{_table(head, rows)}\n\n{note}"
 

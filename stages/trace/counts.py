@@ -71,17 +71,21 @@ class Work:
             "sandbox_cpu_seconds": round(self.cpu_seconds.total(), 3),
         }
         for method, tried, valid, seconds in self.methods():
-            found[f"method.{method}.tried"] = tried
-            found[f"method.{method}.valid"] = valid
             found[f"method.{method}.cpu_seconds"] = round(seconds, 3)
-            if seconds:
+            if tried:
+                found[f"method.{method}.tried"] = tried
+                found[f"method.{method}.valid"] = valid
+            if tried and seconds:
                 found[f"method.{method}.traces_per_cpu_second"] = round(valid / seconds, 1)
         found |= {f"shards.engine.{name}": n for name, n in sorted(self.engines.items())}
         found |= {f"shards.sandbox.{name}": n for name, n in sorted(self.layers.items())}
         return found
 
     def methods(self) -> list[tuple[str, int, int, float]]:
-        """Return (method, inputs tried, traces, CPU seconds) of each; "check" makes none."""
+        """Return (method, inputs tried, traces, CPU seconds) of each.
+
+        "import" and "check", the second execution, cost time and try nothing.
+        """
         names = {*self.tried, *self.valid, *self.cpu_seconds}
         order = [*METHODS, *sorted(names - set(METHODS))]
         return [

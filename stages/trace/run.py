@@ -172,8 +172,9 @@ def _write(
 
 def _say(work: Work, counts: Mapping[str, Any]) -> None:
     for method, tried, valid, seconds in work.methods():
-        rate = f"{valid / seconds:.0f} a CPU second" if seconds else "no CPU time of its own"
-        _LOG.info("%s: %d tried, %d traces, %s", method, tried, valid, rate)
+        made = f"{tried} tried, {valid} traces, " if tried else ""
+        rate = f", {valid / seconds:.0f} traces a second" if tried and seconds else ""
+        _LOG.info("%s: %s%.1f s of CPU%s", method, made, seconds, rate)
     for kind in ("source", "outcome"):
         found = {
             k.rpartition(".")[2]: n for k, n in counts.items() if k.startswith(f"traces.{kind}.")
