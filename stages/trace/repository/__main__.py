@@ -7,6 +7,7 @@ read. The exit status is 1 when some test came to another outcome while it was t
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
 from collections import Counter
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--requirements", nargs="+", default=["pytest"], help="what of them")
     parser.add_argument("--licence", default="", help="SPDX expression, where none is stated")
     parser.add_argument("--files", nargs="+", default=[], help="test files (default: all)")
-    parser.add_argument("--pytest", nargs="+", default=[], help="arguments for pytest")
+    parser.add_argument("--pytest", default="", help='arguments for pytest: --pytest="-k name"')
     parser.add_argument("--quiet", action="store_true", help="the summary alone")
     parser.add_argument("--out", type=Path, help="folder to write the rows to")
     return parser
@@ -63,7 +64,7 @@ def _trace(asked: argparse.Namespace, console: Console) -> int:
         interpreter=asked.interpreter,
         wheels=asked.wheels,
         requirements=tuple(asked.requirements),
-        pytest_arguments=tuple(asked.pytest),
+        pytest_arguments=tuple(shlex.split(asked.pytest)),
     )
     tree = tree_at(path, asked.revision)
     licence = licence_of_tree(tree, repository) if asked.out else ""

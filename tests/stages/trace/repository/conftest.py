@@ -104,6 +104,7 @@ def basket():
     made.things.clear()
 """,
     "tests/test_prices.py": """\
+import asyncio
 import os
 import subprocess
 import sys
@@ -179,6 +180,22 @@ def test_process():
 
 def test_sees_no_tracer():
     assert sys.gettrace() is None
+
+
+async def twice(word):
+    await asyncio.sleep(0)
+    return shout(word) * 2
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_waits():
+    both = await asyncio.gather(twice("a"), twice("b"))
+    assert both == ["A!A!", "B!B!"]
 
 
 def test_long():

@@ -69,6 +69,7 @@ def test_every_test_has_its_outcome_and_a_trace_or_a_reason(run: Run) -> None:
         f"{P}::test_thread": "passed",
         f"{P}::test_process": "passed",
         f"{P}::test_sees_no_tracer": "passed",
+        f"{P}::test_waits": "passed",
         f"{P}::test_long": "passed",
         f"{P}::test_address": "passed",
         f"{P}::test_number_of_the_process": "passed",
@@ -196,3 +197,17 @@ def test_addresses_of_people_are_replaced(run: Run) -> None:
     assert all("jane.doe" not in row["context"] for rows in run.rows.values() for row in rows)
     (row,) = run.rows[f"{P}::OldStyle::test_empty"]
     assert Frame.from_row(row["frames"][0]).source == "    def test_empty(self):\n"
+
+
+def test_a_coroutine_is_recorded_over_its_waits(run: Run) -> None:
+    (row,) = run.rows[f"{P}::test_waits"]
+    events = [(frame["event"], frame["source"].strip()) for frame in row["frames"]]
+    await_line = 'both = await asyncio.gather(twice("a"), twice("b"))'
+    assert events == [
+        ("call", "async def test_waits():"),
+        ("line", await_line),
+        ("return", await_line),
+        ("call", await_line),
+        ("line", 'assert both == ["A!A!", "B!B!"]'),
+        ("return", 'assert both == ["A!A!", "B!B!"]'),
+    ]
