@@ -20,6 +20,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import ray
 from rich.console import Console
 from rich.table import Table
@@ -47,7 +48,8 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Look until the process ends."""
         while True:
-            for process in Path("/proc").glob("[0-9]*"):
+            for child in psutil.Process().children(recursive=True):
+                process = Path("/proc") / str(child.pid)
                 try:
                     if _ACTOR in (process / "cmdline").read_bytes():
                         self.peaks.append(peak(process))

@@ -28,6 +28,8 @@ _BATCH_BYTES = 1 << 30
 _PROCESSES = 512  # some distributions start dozens of threads when they are imported
 _MEMORY = "MALLOC_PERTURB_"
 """glibc fills memory that nobody wrote yet with this byte: what ``numpy.empty`` shows."""
+_STANDARD = {"SETUPTOOLS_USE_DISTUTILS": "stdlib"}
+"""Else setuptools puts its own distutils in the place of the standard library's."""
 
 Inputs = Mapping[str, Sequence[tuple[str, str]]]
 """Of a function's name the inputs found outside the sandbox: method and argument source."""
@@ -151,7 +153,8 @@ class FunctionShard:
         return made
 
     def _box(self, memory: str) -> Sandbox:
-        return Sandbox(preload=(WORKER,), path=self.path, environment={_MEMORY: memory})
+        environment = {_MEMORY: memory, **_STANDARD}
+        return Sandbox(preload=(WORKER,), path=self.path, environment=environment)
 
     def _collect(
         self, candidate: Candidate, outcome: Mapping[str, Any], again: Counter[str], made: Made

@@ -26,7 +26,8 @@ class TraceSettings:
     # fraction of the program shapes, and of the repositories, that is held out
     heldout_fraction: float = 0.05
 
-    # public functions of the corpus: how many in all, and of one distribution
+    # public functions of the corpus, those with doctests first: how many in all, and of one
+    # distribution
     max_functions: int = 880
     max_functions_per_origin: int = 140
     # distributions with fewer such functions are not worth their import
@@ -87,8 +88,9 @@ class TraceSettings:
     calls: int = 20_000
 
     # containment, far beyond the budgets: what it kills goes to the dropped table, outside the
-    # content. Seconds of CPU and wall time for one method of a function or one test, bytes of
-    # address space per process
+    # content. Seconds of CPU and wall time for one method of a function or one test (what ends just
+    # within them on a quiet machine would not on a busy one: they are generous), bytes of address
+    # space per process
     function_cpu_seconds: int = 10
     function_wall_seconds: float = 20.0
     memory_bytes: int = 4 << 30
