@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from cluster.sandbox.view import SCRATCH, SCRATCH_BYTES, View
+from cluster.sandbox.view import SCRATCH, SCRATCH_BYTES, WRITABLE_BY_ROOT, View
 
 
 def bwrap_command(
@@ -28,7 +28,10 @@ def bwrap_command(
     command += ["--clearenv"]
     for name, value in environment.items():
         command += ["--setenv", name, value]
-    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    command += ["--proc", "/proc"]
+    for name in WRITABLE_BY_ROOT:  # by user number, even without any capability
+        command += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    command += ["--dev", "/dev", "--remount-ro", "/dev"]
     command += ["--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH]
     for folder in view.folders:
         command += ["--dir", folder]  # made by itself it would be closed to other users

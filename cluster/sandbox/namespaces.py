@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from cluster.sandbox import kernel
-from cluster.sandbox.view import SCRATCH, SCRATCH_BYTES, SCRATCH_FILES, View
+from cluster.sandbox.view import SCRATCH, SCRATCH_BYTES, SCRATCH_FILES, WRITABLE_BY_ROOT, View
 
 _NEW_MOUNT, _NEW_USER = 0x00020000, 0x10000000
 _NEW_OTHERS = 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
@@ -41,7 +41,6 @@ _DEVICE_LINKS = {
     "core": "/proc/kcore",
     "ptmx": "pts/ptmx",
 }
-_COVERED = ("sys", "sysrq-trigger", "irq", "bus")  # of /proc: what root could write there
 
 
 def main() -> None:
@@ -92,7 +91,7 @@ def _mount_view(view: View) -> None:
     for name in ("proc", "dev", "dev/pts", "dev/shm", SCRATCH[1:]):
         Path(name).mkdir()
     _mount("proc", "proc", "proc", root | _MS_NOEXEC)
-    for name in _COVERED:
+    for name in WRITABLE_BY_ROOT:
         if Path("proc", name).exists():
             _attach(_tree(f"proc/{name}", nodev=True), f"proc/{name}")
     _mount("devpts", "dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,ptmxmode=0666")

@@ -26,6 +26,8 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+WRITABLE_BY_ROOT = ("sys", "sysrq-trigger", "irq", "bus")
+"""What of ``/proc`` sets up the machine; nobody may, not even root."""
 _SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin")
 _LINKER = ("/etc/ld.so.cache", "/etc/alternatives")
 

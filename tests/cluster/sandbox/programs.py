@@ -124,9 +124,10 @@ def processes(_):
     return sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
 
 
-def shared_memory(_):
-    libc = ctypes.CDLL(None)
-    return libc.shmget(1234, 4096, 0o1666)
+def descendants(_):
+    """Count the server's children."""
+    parent = os.getppid()
+    return len(Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
 
 
 def locked_folder(_):

@@ -132,7 +132,7 @@ ATTACKS = (
     _ends("spin_in_c", "timeout"),
     _ends("match_for_ever", "timeout"),
     _ends("recurse", "error"),
-    _ends("recurse_in_c", "error", "crash", "memory"),
+    _ends("recurse_in_c", "error", "crash", "memory", "timeout"),
     _ends("set_limits_to_nothing", "ok"),
     # results
     _ends("forge", "ok", payload='{"ok": "mine"}', check=_value("mine")),

@@ -12,24 +12,29 @@ LIMITS = Limits(
 )
 QUICK = {"raw_sockets", "read_paths", "write_paths", "server_through_proc", "escape_calls"}
 QUICK |= {"kernel_calls", "fork_count", "leave_files", "change_server", "write_kernel_settings"}
-LAYERS = [
-    pytest.param(layer, attack, id=f"{layer}-{attack.name}-{number}", marks=marks)
-    for layer in ("bwrap", "unshare")
-    for number, attack in enumerate(ATTACKS)
-    for marks in (
-        [pytest.mark.long]
-        if layer == "unshare" and attack.target.rpartition(":")[2] not in QUICK
-        else [],
+BOXES = ("bwrap", "unshare", "bwrap, caller's user", "unshare, caller's user")
+CASES = [
+    pytest.param(
+        box,
+        attack,
+        id=f"{box}-{attack.name}-{number}",
+        marks=[]
+        if box == "bwrap" or attack.target.rpartition(":")[2] in QUICK
+        else pytest.mark.long,
     )
+    for box in BOXES
+    for number, attack in enumerate(ATTACKS)
 ]
 
 
 @pytest.fixture(scope="module")
 def boxes():
-    opened = {
-        layer: Sandbox(preload=(REACH, EXHAUST), limits=LIMITS, layer=layer)
-        for layer in ("bwrap", "unshare")
-    }
+    opened = {}
+    for name in BOXES:
+        layer, _, user = name.partition(", ")
+        opened[name] = Sandbox(preload=(REACH, EXHAUST), limits=LIMITS, layer=layer)
+        if user:
+            opened[name].own_user = "as where no other is to be had"
     yield opened
     for box in opened.values():
         box.close()
@@ -45,9 +50,9 @@ def state(box):
     ]
 
 
-@pytest.mark.parametrize(("layer", "attack"), LAYERS)
-def test_attack(boxes, layer, attack):
-    box = boxes[layer]
+@pytest.mark.parametrize(("name", "attack"), CASES)
+def test_attack(boxes, name, attack):
+    box = boxes[name]
     before = state(box)
     assert before[:3] == [False, [], 2]
     starts = box.starts
