@@ -91,7 +91,7 @@ def compile_native(file: Path) -> None:
         made = Path(folder) / file.name
         command = [
             *shlex.split(sysconfig.get_config_var("CC") or "cc"),
-            *("-O3", "-fvisibility=hidden", "-shared", "-fPIC"),
+            *("-O3", "-flto", "-fvisibility=hidden", "-shared", "-fPIC"),
             f'-DTRACE_SOURCES="{sources_digest()}"',
             f"-I{sysconfig.get_paths()['include']}",
             *map(str, sorted(_NATIVE.glob("*.c"))),

@@ -22,12 +22,13 @@ trace_render_names(RenderNames *names)
     names->name = PyUnicode_InternFromString("__name__");
     names->dict = PyUnicode_InternFromString("__dict__");
     names->repr = PyUnicode_InternFromString("__repr__");
+    names->class = PyUnicode_InternFromString("__class__");
     names->shape = PyUnicode_InternFromString("shape");
     names->bit_length = PyUnicode_InternFromString("bit_length");
     names->sized_types = PyTuple_Pack(6, &PyList_Type, &PyDict_Type, &PySet_Type, &PyTuple_Type,
                                       &PyUnicode_Type, &PyBytes_Type);
     if (names->qualname == NULL || names->name == NULL || names->dict == NULL
-        || names->repr == NULL || names->shape == NULL || names->bit_length == NULL
+        || names->repr == NULL || names->shape == NULL || names->class == NULL || names->bit_length == NULL
         || names->sized_types == NULL) {
         return -1;
     }
@@ -49,18 +50,75 @@ trace_render_visit(RenderNames *names, visitproc visit, void *arg)
     Py_VISIT(names->slots_of);
     Py_VISIT(names->generated_fields);
     Py_VISIT(names->sink);
-    for (int i = 0; i < GENERATED; i++) {
-        Py_VISIT(names->generated[i].repr);
+    return 0;
+}
+
+/* Whether a class that the type inherits from, other than object, has a name: 1, 0 or -1. */
+static int
+inherits(const PyTypeObject *type, PyObject *name)
+{
+    for (Py_ssize_t i = 0; type->tp_mro != NULL && i < PyTuple_GET_SIZE(type->tp_mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i);
+        if (base->tp_dict == NULL || base == &PyBaseObject_Type) {
+            continue; /* NULL: of a static type, from Python 3.12 on */
+        }
+        if (PyDict_GetItemWithError(base->tp_dict, name) != NULL) {
+            return 1;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
     }
     return 0;
+}
+
+static int
+find_facts(RenderNames *names, PyTypeObject *type, Facts *facts)
+{
+    int array = inherits(type, names->shape), lies = inherits(type, names->class);
+    if (array < 0 || lies < 0) {
+        return -1;
+    }
+    facts->may_be_array = array;
+    facts->honest = !lies && type->tp_getattro == PyObject_GenericGetAttr;
+    PyObject *repr = PyObject_GetAttr((PyObject *)type, names->repr);
+    if (repr == NULL) {
+        return -1;
+    }
+    facts->fields = PyFunction_Check(repr)
+        ? PyObject_CallOneArg(names->generated_fields, (PyObject *)type)
+        : Py_NewRef(Py_None);
+    Py_DECREF(repr);
+    if (facts->fields == NULL) {
+        return -1;
+    }
+    facts->tag = PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG) ? type->tp_version_tag : 0;
+    return 0;
+}
+
+const Facts *
+trace_facts(RenderNames *names, PyTypeObject *type)
+{
+    Facts *place = &names->facts[((size_t)type >> 4) % FACTS];
+    if (place->tag == 0 || place->tag != type->tp_version_tag
+        || !PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG)) {
+        Facts found;
+        if (find_facts(names, type, &found) < 0) {
+            return NULL;
+        }
+        PyObject *before = place->fields;
+        *place = found;
+        Py_XDECREF(before);
+    }
+    return place;
 }
 
 void
 trace_render_forget(RenderNames *names)
 {
-    for (int i = 0; i < GENERATED; i++) {
-        Py_CLEAR(names->generated[i].repr);
-        Py_CLEAR(names->generated[i].fields);
+    for (int i = 0; i < FACTS; i++) {
+        names->facts[i].tag = 0;
+        Py_CLEAR(names->facts[i].fields);
     }
 }
 
@@ -73,6 +131,7 @@ trace_render_clear(RenderNames *names)
     Py_CLEAR(names->dict);
     Py_CLEAR(names->repr);
     Py_CLEAR(names->shape);
+    Py_CLEAR(names->class);
     Py_CLEAR(names->bit_length);
     Py_CLEAR(names->sized_types);
     Py_CLEAR(names->mapping);

@@ -35,6 +35,19 @@ append_attributes(Walk *walk, Items *items)
     }
 }
 
+static int
+append_type_name(Walk *walk, PyTypeObject *type)
+{
+    if (Py_TYPE(type) == &PyType_Type) { /* what __qualname__ gives there, without a look-up */
+        if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+            return trace_text_str(walk->text, ((PyHeapTypeObject *)type)->ht_qualname);
+        }
+        const char *dot = strrchr(type->tp_name, '.');
+        return trace_text_c(walk->text, dot != NULL ? dot + 1 : type->tp_name);
+    }
+    return trace_text_attribute(walk->text, (PyObject *)type, walk->names->qualname);
+}
+
 /* What an asynchronous generator yields comes to a tracer in a type of its own. */
 static bool
 is_wrapped_yield(const PyTypeObject *type)
@@ -69,6 +82,11 @@ append_referent(Walk *walk, PyObject *value)
 static int
 attributes_of(Walk *walk, PyObject *value, PyObject **attributes)
 {
+    PyTypeObject *type = Py_TYPE(value);
+    if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) && type->tp_dictoffset == 0
+        && type->tp_getattro == PyObject_GenericGetAttr) {
+        return 0; /* an AttributeError takes longer than all else here */
+    }
     *attributes = PyObject_GetAttr(value, walk->names->dict);
     if (*attributes != NULL) {
         if (*attributes != Py_None) {
@@ -109,8 +127,7 @@ append_object(Walk *walk, PyObject *value)
     }
     int result = -1;
     if (any < 0 || TEXT_LITERAL(text, "<") < 0
-        || trace_text_attribute(text, (PyObject *)Py_TYPE(value), walk->names->qualname) < 0
-        || TEXT_LITERAL(text, " object") < 0) {
+        || append_type_name(walk, Py_TYPE(value)) < 0 || TEXT_LITERAL(text, " object") < 0) {
         goto done;
     }
     if (any == 0) {
@@ -141,21 +158,22 @@ done:
     return result;
 }
 
-/* The address in decimal and in hexadecimal, as ids and reprs have it. */
+/* Whether the address is in it, in decimal or in hexadecimal, as ids and reprs have it. */
 static bool
 has_own_address(const Text *text, Py_ssize_t start, const PyObject *value)
 {
-    char own[64];
-    PyOS_snprintf(own, sizeof(own), "%zu", (size_t)value);
-    if (trace_text_has(text, start, own)) {
-        return true;
+    if (!trace_text_has_digits(text, start, 9)) {
+        return false;
     }
-    PyOS_snprintf(own, sizeof(own), "%zx", (size_t)value);
-    if (trace_text_has(text, start, own)) {
-        return true;
+    static const char *const formats[] = {"%zu", "%zx", "%zX"};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(formats); i++) {
+        char own[64];
+        PyOS_snprintf(own, sizeof(own), formats[i], (size_t)value);
+        if (trace_text_has(text, start, own)) {
+            return true;
+        }
     }
-    PyOS_snprintf(own, sizeof(own), "%zX", (size_t)value);
-    return trace_text_has(text, start, own);
+    return false;
 }
 
 /* Append a repr without what tells where and when it was made. */
@@ -201,31 +219,11 @@ unheard_repr(const RenderNames *names, PyObject *value)
     return repr;
 }
 
-/* Whether a class that the type inherits from has a "shape": nearly none has. */
 static int
-may_be_array(const RenderNames *names, const PyTypeObject *type)
+append_repr(Walk *walk, PyObject *value, bool may_be_array)
 {
-    for (Py_ssize_t i = 0; type->tp_mro != NULL && i < PyTuple_GET_SIZE(type->tp_mro); i++) {
-        PyObject *dict = ((PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i))->tp_dict;
-        if (dict == NULL) { /* of a static type, from Python 3.12 on */
-            continue;
-        }
-        if (PyDict_GetItemWithError(dict, names->shape) != NULL) {
-            return 1;
-        }
-        if (PyErr_Occurred()) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int
-append_repr(Walk *walk, PyObject *value)
-{
-    int may = may_be_array(walk->names, Py_TYPE(value));
-    PyObject *repr = may > 0 ? PyObject_CallOneArg(walk->names->array_text, value) : NULL;
-    if (repr == Py_None || may == 0) {
+    PyObject *repr = may_be_array ? PyObject_CallOneArg(walk->names->array_text, value) : NULL;
+    if (repr == Py_None || !may_be_array) {
         Py_XDECREF(repr);
         repr = unheard_repr(walk->names, value);
     }
@@ -235,33 +233,6 @@ append_repr(Walk *walk, PyObject *value)
     int result = append_scrubbed(walk, repr, value);
     Py_DECREF(repr);
     return result;
-}
-
-/* The fields that a dataclass's generated __repr__ shows, borrowed; None: it is another __repr__.
-   What was found out is kept until the recording ends. */
-static PyObject *
-generated_fields(RenderNames *names, PyTypeObject *type)
-{
-    PyObject *repr = PyObject_GetAttr((PyObject *)type, names->repr);
-    if (repr == NULL) {
-        return NULL;
-    }
-    Generated *place = &names->generated[((size_t)repr >> 4) % GENERATED];
-    if (place->repr != repr) {
-        PyObject *fields = PyFunction_Check(repr)
-            ? PyObject_CallOneArg(names->generated_fields, (PyObject *)type)
-            : Py_NewRef(Py_None);
-        if (fields == NULL) {
-            Py_DECREF(repr);
-            return NULL;
-        }
-        Generated before = *place;
-        *place = (Generated){Py_NewRef(repr), fields};
-        Py_XDECREF(before.repr);
-        Py_XDECREF(before.fields);
-    }
-    Py_DECREF(repr);
-    return place->fields;
 }
 
 static int
@@ -299,8 +270,7 @@ append_fields(Walk *walk, PyObject *value, PyObject *fields)
     if (!trace_may_enter(walk, value)) {
         return TEXT_LITERAL(text, "...");
     }
-    if (trace_text_attribute(text, (PyObject *)Py_TYPE(value), walk->names->qualname) < 0
-        || TEXT_LITERAL(text, "(") < 0) {
+    if (append_type_name(walk, Py_TYPE(value)) < 0 || TEXT_LITERAL(text, "(") < 0) {
         return -1;
     }
     Py_INCREF(fields);
@@ -310,6 +280,34 @@ append_fields(Walk *walk, PyObject *value, PyObject *fields)
     walk->depth--;
     Py_DECREF(fields);
     return result < 0 ? -1 : TEXT_LITERAL(text, ")");
+}
+
+/* What repr says of a generator or coroutine, without its address. */
+static int
+append_suspended(Walk *walk, PyObject *value)
+{
+    Text *text = walk->text;
+    const char *start = PyGen_CheckExact(value) ? "<generator object " : "<coroutine object ";
+    return trace_text_c(text, start) < 0
+           || trace_text_attribute(text, value, walk->names->qualname) < 0
+           ? -1 : TEXT_LITERAL(text, ">");
+}
+
+static const unsigned long SIZED =
+    Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS
+    | Py_TPFLAGS_UNICODE_SUBCLASS | Py_TPFLAGS_BYTES_SUBCLASS;
+
+/* What isinstance says; flags tell it of types that tell no lies, but for sets. */
+static int
+is_instance(PyObject *value, PyObject *types, bool honest, unsigned long flags)
+{
+    if (PyType_HasFeature(Py_TYPE(value), flags)) {
+        return 1;
+    }
+    if (honest) {
+        return flags == SIZED && PySet_Check(value) && !PyFrozenSet_Check(value);
+    }
+    return PyObject_IsInstance(value, types);
 }
 
 static int
@@ -342,8 +340,16 @@ append_fallible(Walk *walk, PyObject *value)
         }
         return TEXT_LITERAL(text, ">");
     }
+    if (PyGen_CheckExact(value) || PyCoro_CheckExact(value)) {
+        return append_suspended(walk, value);
+    }
+    const Facts *facts = trace_facts(walk->names, type);
+    if (facts == NULL) {
+        return -1;
+    }
+    bool honest = facts->honest, may_be_array = facts->may_be_array;
     if (type->tp_repr == PyBaseObject_Type.tp_repr) {
-        int is_type = PyObject_IsInstance(value, (PyObject *)&PyType_Type);
+        int is_type = is_instance(value, (PyObject *)&PyType_Type, honest, Py_TPFLAGS_TYPE_SUBCLASS);
         if (is_type < 0) {
             return -1;
         }
@@ -351,13 +357,10 @@ append_fallible(Walk *walk, PyObject *value)
             return append_object(walk, value);
         }
     }
-    if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
-        PyObject *fields = generated_fields(walk->names, type);
-        if (fields == NULL || fields != Py_None) {
-            return fields == NULL ? -1 : append_fields(walk, value, fields);
-        }
+    if (facts->fields != Py_None) {
+        return append_fields(walk, value, facts->fields);
     }
-    int sized = PyObject_IsInstance(value, walk->names->sized_types);
+    int sized = is_instance(value, walk->names->sized_types, honest, SIZED);
     if (sized < 0) {
         return -1;
     }
@@ -374,7 +377,7 @@ append_fallible(Walk *walk, PyObject *value)
                    ? -1 : trace_text_c(text, count);
         }
     }
-    return append_repr(walk, value);
+    return append_repr(walk, value, may_be_array);
 }
 
 /* Append what may run the program's own code, or its name where that fails. */

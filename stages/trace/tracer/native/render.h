@@ -5,23 +5,25 @@
 
 #include "text.h"
 
-enum { GENERATED = 64 };
+enum { FACTS = 64 };
 
-/* The fields that a __repr__ shows which a dataclass was given; None if it was written by hand. */
+/* What is known of a type for as long as it has this version tag, which no other type ever has. */
 typedef struct {
-    PyObject *repr, *fields;
-} Generated;
+    unsigned int tag;
+    bool honest;       /* type(value) and value.__class__ are the same */
+    bool may_be_array; /* a class that it inherits from has a "shape" */
+    PyObject *fields;  /* what the generated __repr__ of a dataclass shows; else None */
+} Facts;
 
 /* What the renderer needs of Python, owned by the module. */
 typedef struct {
     PyObject *qualname, *name, *dict, *bit_length; /* attribute names */
     PyObject *sized_types;    /* tuple: built-in types whose subclasses may be long */
     PyObject *mapping;        /* collections.abc.Mapping */
-    PyObject *repr; /* "__repr__" */
-    PyObject *shape;
+    PyObject *repr, *shape, *class; /* attribute names */
     /* of rendering.py: */
     PyObject *scrub, *array_text, *slots_of, *generated_fields, *sink;
-    Generated generated[GENERATED];
+    Facts facts[FACTS];
 } RenderNames;
 
 typedef struct {
@@ -35,6 +37,9 @@ void trace_render_clear(RenderNames *names);
 
 /* Whether instances of exactly this type never change: the same object has the same text. */
 bool trace_is_changeless(PyTypeObject *type);
+
+/* What is known of a type; NULL with an exception set. It holds until the next call. */
+const Facts *trace_facts(RenderNames *names, PyTypeObject *type);
 
 /* Let go of what was kept of the program's types. */
 void trace_render_forget(RenderNames *names);

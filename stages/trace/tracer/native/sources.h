@@ -1,5 +1,5 @@
 /* Written by `python stages/trace/tracer/build.py`. */
 
 #ifndef TRACE_SOURCES
-#define TRACE_SOURCES "39ac07c9186f7367"
+#define TRACE_SOURCES "6f535bded24255b0"
 #endif

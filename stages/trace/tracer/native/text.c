@@ -146,6 +146,19 @@ trace_text_drop_addresses(Text *text, Py_ssize_t start)
 }
 
 bool
+trace_text_has_digits(const Text *text, Py_ssize_t start, int count)
+{
+    int row = 0;
+    for (Py_ssize_t place = start; place < text->length; place++) {
+        row = is_hexadecimal(character(text, place)) ? row + 1 : 0;
+        if (row >= count) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 trace_text_has(const Text *text, Py_ssize_t start, const char *ascii)
 {
     for (Py_ssize_t place = start; place < text->length; place++) {

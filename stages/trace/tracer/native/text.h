@@ -25,6 +25,9 @@ int trace_text_cut(Text *text, Py_ssize_t start, Py_ssize_t budget);
 /* Take " at 0x…" out of the characters from start on. */
 void trace_text_drop_addresses(Text *text, Py_ssize_t start);
 
+/* Whether there are so many hexadecimal digits in a row. */
+bool trace_text_has_digits(const Text *text, Py_ssize_t start, int count);
+
 bool trace_text_has(const Text *text, Py_ssize_t start, const char *ascii);
 void trace_text_shorten(Text *text, Py_ssize_t length);
 void trace_text_free(Text *text);
