@@ -49,6 +49,7 @@ class Work:
     dropped: Counter[str] = field(default_factory=Counter)
     engines: Counter[str] = field(default_factory=Counter)
     layers: Counter[str] = field(default_factory=Counter)
+    worker_seconds: float = 0.0
 
     def add(self, counts: Counts) -> None:
         """Add a finished shard."""
@@ -61,6 +62,7 @@ class Work:
         self.dropped.update(counts.dropped)
         self.engines[counts.engine] += 1
         self.layers[counts.layer] += 1
+        self.worker_seconds += counts.worker_seconds
 
     def statistics(self) -> dict[str, Any]:
         """Return the counts by shard and by method, flat."""
@@ -69,6 +71,7 @@ class Work:
             "shards.found_there": self.found_there,
             "traces.made": self.made,
             "sandbox_cpu_seconds": round(self.cpu_seconds.total(), 3),
+            "worker_cpu_seconds": round(self.worker_seconds, 3),
         }
         for method, tried, valid, seconds in self.methods():
             found[f"method.{method}.cpu_seconds"] = round(seconds, 3)

@@ -145,7 +145,7 @@ def make_index(tables: Iterable[pa.Table]) -> Index:
         strings = zip(*(table.column(name).to_pylist() for name in _STRINGS), strict=True)
         traits = (Traits._make((*each[:-1], bool(each[-1]))) for each in strings)
         places.append(np.array([known.setdefault(each, len(known)) for each in traits], np.int64))
-    columns = {name: np.concatenate(parts) for name, parts in numbers.items()}
+    columns = {name: np.concatenate(numbers.pop(name)) for name in _NUMBERS}
     return Index(columns, list(known), np.concatenate(places))
 
 

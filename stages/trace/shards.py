@@ -78,6 +78,8 @@ class Counts:
     dropped: Counter[str]
     engine: str
     layer: str
+    worker_seconds: float = 0.0
+    """CPU seconds of the actor that made it, beside its sandboxes'."""
 
 
 def make_shard(shard: Shard, folder: Path) -> Counts:

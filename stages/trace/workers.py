@@ -7,6 +7,7 @@ shard's work and nothing else: the shard goes to the next actor, and a new actor
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -47,7 +48,10 @@ class _Worker:
     """What runs in an actor."""
 
     def make(self, shard: Shard, folder: Path) -> Counts:
-        return make_shard(shard, folder)
+        begun = time.process_time()
+        counts = make_shard(shard, folder)
+        counts.worker_seconds = time.process_time() - begun
+        return counts
 
 
 def _by_actors(
