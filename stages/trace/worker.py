@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +38,7 @@ make_engine()  # before there are forks, each of which would load it again
 
 _IMPORT_SECONDS = 60
 _TEST_RESTARTS = 3
+_PROCESS_IDS = 11
 
 
 def trace_programs(payload: Mapping[str, Any]) -> list[Json]:
@@ -66,12 +69,21 @@ def trace_functions(payload: Mapping[str, Any]) -> list[Json]:
     over all the rest. With ``digests_only`` the recordings are just these digests.
 
     Which calls of a function are seen in its module's tests depends on the other functions of the
-    module in the batch: a batch holds all of a module's, or the content depends on its size.
+    module in the batch, and what a function imports, on what is there already. So that content does
+    not depend on the size of a batch, it holds all functions of a module, and ``modules`` are all
+    that may be traced beside them, in this batch or another: they are imported first.
     """
     by_module: dict[str, list[_Function]] = defaultdict(list)
     functions = [_Function(each, payload) for each in payload["functions"]]
     for each in functions:
         by_module[each.module].append(each)
+    begun = _cpu()
+    for name in sorted({*payload.get("modules", ()), *by_module}):
+        with suppress(_ImportError):  # told where it matters
+            _imported(name)
+    functions[0].cpu["import"] += _cpu() - begun
+    if payload.get("digests_only"):
+        _use_up_process_ids()
     for name, group in by_module.items():
         _trace_module(name, group, payload)
     made = [each.outcome() for each in functions]
@@ -82,6 +94,15 @@ def trace_functions(payload: Mapping[str, Any]) -> list[Json]:
         if payload.get("digests_only"):
             outcome["recordings"] = [recording["digest"] for recording in outcome["recordings"]]
     return made
+
+
+def _use_up_process_ids() -> None:
+    """Let processes have other ids in the second execution: what shows one is found to differ."""
+    for _ in range(_PROCESS_IDS):
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
 
 
 class _Function:
@@ -124,7 +145,6 @@ class _Function:
 
 def _trace_module(name: str, group: Sequence[_Function], payload: Mapping[str, Any]) -> None:
     """Trace functions of one module: calls by other code, then their own."""
-    begun = _cpu()
     try:
         module = _imported(name)
         text = _checked_text(module, group[0].document)
@@ -132,8 +152,6 @@ def _trace_module(name: str, group: Sequence[_Function], payload: Mapping[str, A
         for each in group:
             each.dropped.append(("import-failed", str(error)))
         return
-    finally:
-        group[0].cpu["import"] += _cpu() - begun
     limits, last_line = TraceLimits(**payload["limits"]), len(file_lines(text))
     homes = in_python(module, [each.name for each in group])
     subjects = [

@@ -194,6 +194,32 @@ def test_methods_that_are_not_wanted_do_not_run(wanted):
     }
 
 
+def test_what_another_module_imports_does_not_change_a_trace(tmp_path):
+    write(
+        tmp_path,
+        {
+            "early.py": "import colorsys\n\n\ndef f(n):\n    m = n\n    return m\n",
+            "late.py": "import sys\n\n\ndef g(n):\n    there = 'colorsys' in sys.modules\n"
+            "    return there\n",
+        },
+    )
+    late = functions(tmp_path, ["late.py"], {"g": [["llm", "1"]]})
+    early = functions(tmp_path, ["early.py"])
+    modules = ["early", "late"]
+    together = trace(tmp_path, [*late, *early], modules=modules)["g"]["recordings"]
+    assert trace(tmp_path, late, modules=modules)["g"]["recordings"] == together
+    assert together[0]["result"] == "True"
+
+
+def test_what_shows_a_process_id_differs_in_the_second_execution(tmp_path):
+    text = "import os\n\n\ndef f(n):\n    pid = os.getpid()\n    return pid + n\n"
+    write(tmp_path, {"ids.py": text})
+    wanted = functions(tmp_path, ["ids.py"], {"f": [["llm", "1"]]})
+    first = trace(tmp_path, wanted, methods=["llm"])["f"]["recordings"]
+    again = trace(tmp_path, wanted, methods=["llm"], digests_only=True)["f"]["recordings"]
+    assert [each["digest"] for each in first] != again
+
+
 def test_a_second_run_and_other_batches_make_the_same(wanted, made):
     folder, every = wanted
     other = (
