@@ -202,7 +202,9 @@ def _close(stream: IO[bytes]) -> None:
 
 
 def _closed(private: Sequence[str]) -> str:
-    return f"other users may not read {', '.join(private)}" if private else ""
+    if os.geteuid() or not private:  # only root becomes somebody else
+        return ""
+    return f"other users may not read {', '.join(private)}"
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """Layers are chosen from the best down; where none contains, the refusal names what to type."""
 
 import logging
+import os
 import subprocess
 import sys
 
@@ -130,7 +131,7 @@ def test_a_directory_closed_to_others_keeps_the_callers_user(tmp_path):
     (tmp_path / "note").write_text("mine")
     tmp_path.chmod(0o700)
     with Sandbox(preload=(HERE,), read_only=(tmp_path,)) as box:
-        assert str(tmp_path) in box.own_user
+        assert (str(tmp_path) in box.own_user) == (os.geteuid() == 0)
         assert box.call(f"{HERE}:read", str(tmp_path / "note")).value == "mine"
 
 
