@@ -316,6 +316,8 @@ def cwm_32b() -> Preset:
                 max_functions=10_000_000,
                 max_functions_per_origin=100_000,
                 max_source_chars=20_000,
+                # fewer than usual: rows of a shard, some MB each, are in memory at once
+                functions_per_shard=40,
                 calls_per_function=16,
                 mutations_per_call=16,
                 events=10_000,
@@ -386,8 +388,7 @@ def cwm_32b() -> Preset:
             ),
             # ZeRO-3 alone: a worker holds whole rows, so a stage has at most rows_per_step workers.
             placements={
-                # a shard of functions has fewer than usual: its rows, some MB each, are in memory
-                "trace": TracePlacement(workers=512, functions_per_shard=40),
+                "trace": TracePlacement(workers=512),
                 "pretrain": replace(gpu, workers=1_024),
                 "midtrain": replace(gpu, workers=256),
                 "sft": replace(gpu, workers=64),

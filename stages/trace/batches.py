@@ -242,13 +242,12 @@ def function_shards(
     chosen: Iterable[Candidate],
     inputs: Inputs,
     settings: TraceSettings,
-    placement: TracePlacement,
 ) -> Iterator[FunctionShard]:
     """Cut functions into shards of about ``functions_per_shard``: whole modules of one origin."""
     group: list[Candidate] = []
     for _, functions in groupby(chosen, key=lambda each: (each.origin, each.module)):
         module = list(functions)
-        full = len(group) + len(module) > placement.functions_per_shard
+        full = len(group) + len(module) > settings.functions_per_shard
         if group and (full or group[0].origin != module[0].origin):
             yield _function_shard(group, inputs, settings)
             group = []

@@ -48,7 +48,7 @@ def run(context: StepContext) -> None:
     inputs = _inputs(chosen, corpus, context.scratch, settings, placement, counts)
     shards: list[Shard] = [
         *repository_shards(settings, placement),
-        *function_shards(chosen, inputs, settings, placement),
+        *function_shards(chosen, inputs, settings),
         *program_shards(settings, placement),
     ]
     folder = context.scratch / "shards"

@@ -34,6 +34,10 @@ class TraceSettings:
     min_functions_per_origin: int = 10
     # characters of a function's source without docstrings; longer ones are not traced
     max_source_chars: int = 1_500
+    # about so many functions (whole modules of one distribution) are a shard: what a worker does at
+    # a time, and what is lost with it. No matter of placement: what was imported before it in the
+    # same process is part of what a function sees
+    functions_per_shard: int = 120
     # distributions whose imports cost more than their functions are worth, whose doctests start
     # clusters, or (sympy) whose work depends on the addresses of objects
     excluded_origins: tuple[str, ...] = ("narwhals", "ray", "sympy", "torch", "transformers")
@@ -115,7 +119,7 @@ class TraceSettings:
                 raise ValueError(f"{name}={getattr(self, name)}: 0 or more")
         budgets = ("max_functions_per_origin", "max_source_chars", "calls_per_function", "events")
         sizes = ("bytes", "calls", "function_cpu_seconds", "function_wall_seconds", "memory_bytes")
-        for name in (*budgets, *sizes, "tests_per_module"):
+        for name in (*budgets, *sizes, "tests_per_module", "functions_per_shard"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: above 0")
         if self.value_chars < 10:
@@ -146,16 +150,14 @@ class TracePlacement:
     workers: int = 2
     # CPUs that each of them asks Ray for
     cpus: float = 1.0
-    # about so many functions (whole modules), and so many programs, are a shard: what a worker does
-    # at a time, and what is lost with it. Each function shard imports its modules twice
-    functions_per_shard: int = 120
+    # programs in a shard: what a worker does at a time, and what is lost with it
     programs_per_shard: int = 2_000
     # where the model of ``trace.llm`` is served
     llm: LLMEndpoint = field(default_factory=LLMEndpoint)
 
     def __post_init__(self) -> None:
         """Check that there is something to run on."""
-        for name in ("workers", "cpus", "functions_per_shard", "programs_per_shard"):
+        for name in ("workers", "cpus", "programs_per_shard"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: above 0")
 

@@ -17,12 +17,13 @@ SETTINGS = TraceSettings(
     heldout_fraction=0.2,
     min_functions_per_origin=1,
     max_functions=24,
+    functions_per_shard=4,
     tests_per_module=4,
     test_modules=1,
     fuzz_tries=6,
     per_coverage=2,
 )
-PLACEMENT = TracePlacement(functions_per_shard=4, programs_per_shard=100)
+PLACEMENT = TracePlacement(programs_per_shard=100)
 
 
 def document(file, path, origin="cpython"):

@@ -120,9 +120,7 @@ def test_every_left_out_trace_is_said_why(made):
 def test_under_ray_and_divided_otherwise_the_content_is_the_same(made, tmp_path):
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        placement = TracePlacement(
-            workers=2, cpus=0.5, functions_per_shard=100, programs_per_shard=1000
-        )
+        placement = TracePlacement(workers=2, cpus=0.5, programs_per_shard=1000)
         output = trace(tmp_path, "ray", placement)
     finally:
         ray.shutdown()

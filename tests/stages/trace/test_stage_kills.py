@@ -13,7 +13,7 @@ from cluster.dag.metrics import read_statistics
 from stages.kind_checks import digest_splits
 from stages.trace.settings import TracePlacement
 from tests.processes import alive, children, started
-from tests.stages.trace.corpus import PLACEMENT, SETTINGS, trace
+from tests.stages.trace.corpus import trace
 
 _ROOT = Path(__file__).parents[3]
 _DRIVER = """
@@ -95,10 +95,8 @@ def test_under_load_the_content_is_the_same(tmp_path, workers):
     ]
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        placement = TracePlacement(
-            workers=workers, functions_per_shard=PLACEMENT.functions_per_shard * workers
-        )
-        assert digest_splits(trace(tmp_path, f"{workers}", placement, SETTINGS)) == whole
+        placement = TracePlacement(workers=workers, programs_per_shard=70 * workers)
+        assert digest_splits(trace(tmp_path, f"{workers}", placement)) == whole
     finally:
         ray.shutdown()
         for each in busy:
