@@ -27,7 +27,7 @@ from cluster.sandbox.framing import (
     write_frame,
     write_json,
 )
-from cluster.sandbox.sweep import Cleaner, crowd, resident_and_mapped
+from cluster.sandbox.sweep import Cleaner, crowd, end_all, resident_and_mapped
 
 _WATCH_SECONDS = 0.05
 _FILES = 1 << 16
@@ -64,7 +64,7 @@ def main() -> None:
             os._exit(0)
         request |= {"home": f"{scratch}/call{number}", "mapped_bytes": mapped_bytes}
         number += 1
-        reply, body, output = _serve(request, scratch)
+        reply, body, output = _serve(request, scratch, requests)
         reply["clean"] = cleaner.clean()
         write_json(replies, reply)
         write_frame(replies, body)
@@ -95,7 +95,9 @@ def _protect() -> None:
     kernel.set_capabilities()
 
 
-def _serve(request: dict[str, Any], scratch: str) -> tuple[dict[str, Any], bytes, bytes]:
+def _serve(
+    request: dict[str, Any], scratch: str, requests: int
+) -> tuple[dict[str, Any], bytes, bytes]:
     """Fork, wait for the result, kill; return the reply, the result and the captured output."""
     limits = request["limits"]
     output = os.open(scratch, os.O_TMPFILE | os.O_RDWR, 0o600) if request["capture"] else -1
@@ -106,11 +108,10 @@ def _serve(request: dict[str, Any], scratch: str) -> tuple[dict[str, Any], bytes
         run_child(request, writer, output)
     os.close(writer)
     watch = os.pidfd_open(pid)
-    try:
-        body, end = _wait(reader, watch, started + limits["wall_seconds"], limits, scratch)
-    finally:
-        os.close(reader)
-        os.close(watch)
+    handles = (reader, watch, requests)
+    body, end = _wait(handles, started + limits["wall_seconds"], limits, scratch)
+    os.close(reader)
+    os.close(watch)
     wall = time.monotonic() - started
     os.kill(pid, signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
@@ -125,9 +126,15 @@ def _serve(request: dict[str, Any], scratch: str) -> tuple[dict[str, Any], bytes
 
 
 def _wait(
-    reader: int, watch: int, deadline: float, limits: dict[str, Any], scratch: str
+    handles: tuple[int, int, int], deadline: float, limits: dict[str, Any], scratch: str
 ) -> tuple[bytes, str]:
-    """Wait for a whole frame; return it and "", or nothing and what happened instead."""
+    """Wait for a whole frame; return it and "", or nothing and what happened instead.
+
+    ``handles`` are the result's pipe, the child, and the requests, which say nothing meanwhile
+    unless the client is gone. Then all ends here: after a change of user the kernel's signal at a
+    parent's death does not get through.
+    """
+    reader, watch, requests = handles
     frame = FrameReader(limits["output_bytes"])
     next_count = time.monotonic() + _WATCH_SECONDS
     files = _files(scratch) + _FILES
@@ -139,7 +146,10 @@ def _wait(
             if excess := _excess(limits) or (_files(scratch) > files and "output:too many files"):
                 return b"", excess
             next_count = time.monotonic() + _WATCH_SECONDS
-        ready = select.select([reader, watch], [], [], min(deadline, next_count) - now)[0]
+        ready = select.select(handles, [], [], max(0.0, min(deadline, next_count) - now))[0]
+        if requests in ready:
+            end_all()
+            os._exit(0)
         if reader in ready:
             try:
                 body = frame.feed(reader)

@@ -1,9 +1,12 @@
 """Every way out of the sandbox that is known, tried from inside, and every limit, struck."""
 
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cluster.sandbox import Limits, Sandbox, SandboxError
@@ -11,6 +14,15 @@ from cluster.sandbox import Limits, Sandbox, SandboxError
 SHORT = Limits(
     cpu_seconds=1, wall_seconds=2, memory_bytes=256 << 20, processes=32, output_bytes=1 << 20
 )
+CLIENT = """
+import sys
+from cluster.sandbox import Limits, Sandbox
+limits = Limits(wall_seconds=300)
+with Sandbox(layer=sys.argv[1], trust="trusted", limits=limits) as box:
+    box.call("operator:truth", 1)
+    print("ready", flush=True)
+    box.call("time:sleep", 300)
+"""
 HERE = "tests.cluster.sandbox.programs"
 
 
@@ -197,6 +209,17 @@ def test_an_interrupted_call_ends_the_server_and_stays_an_interrupt(run, box, mo
         with pytest.raises(KeyboardInterrupt):
             box.call(f"{HERE}:echo", 1)
     assert run("echo", 2).value == 2
+
+
+@pytest.mark.parametrize("layer", ["bwrap", "unshare", "rlimit-only"])
+def test_nothing_outlives_a_client_that_is_killed(layer):
+    client = subprocess.Popen([sys.executable, "-c", CLIENT, layer], stdout=subprocess.PIPE)
+    assert client.stdout is not None and client.stdout.readline() == b"ready\n"
+    while len(processes := psutil.Process(client.pid).children(recursive=True)) < 2:
+        time.sleep(0.01)
+    client.kill()
+    client.wait()
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
 
 
 def test_a_module_that_cannot_be_imported_is_named():
