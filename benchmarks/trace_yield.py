@@ -211,10 +211,7 @@ def _measure(method: str, chosen: Sequence[Candidate], inputs: dict[str, list[st
 
 
 def _payload(
-    batch: Sequence[Candidate],
-    methods: Sequence[str],
-    inputs: dict[str, list[str]],
-    modules: Sequence[str] = (),
+    batch: Sequence[Candidate], methods: Sequence[str], inputs: dict[str, list[str]]
 ) -> Json:
     functions = [
         {
@@ -229,7 +226,6 @@ def _payload(
     ]
     return {
         "functions": functions,
-        "modules": list(modules),
         "methods": list(methods),
         "limits": LIMITS,
         "seed": 0,

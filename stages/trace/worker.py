@@ -69,16 +69,15 @@ def trace_functions(payload: Mapping[str, Any]) -> list[Json]:
     over all the rest. With ``digests_only`` the recordings are just these digests.
 
     Which calls of a function are seen in its module's tests depends on the other functions of the
-    module in the batch, and what a function imports, on what is there already. So that content does
-    not depend on the size of a batch, it holds all functions of a module, and ``modules`` are all
-    that may be traced beside them, in this batch or another: they are imported first.
+    module in the batch, and what a function imports by itself, on the modules of the batch, which
+    are imported first: how functions are cut into batches is a part of what they are traced with.
     """
     by_module: dict[str, list[_Function]] = defaultdict(list)
     functions = [_Function(each, payload) for each in payload["functions"]]
     for each in functions:
         by_module[each.module].append(each)
     begun = _cpu()
-    for name in sorted({*payload.get("modules", ()), *by_module}):
+    for name in sorted(by_module):
         with suppress(_ImportError):  # told where it matters
             _imported(name)
     functions[0].cpu["import"] += _cpu() - begun

@@ -194,7 +194,7 @@ def test_methods_that_are_not_wanted_do_not_run(wanted):
     }
 
 
-def test_what_another_module_imports_does_not_change_a_trace(tmp_path):
+def test_the_modules_of_a_batch_are_imported_before_any_is_traced(tmp_path):
     write(
         tmp_path,
         {
@@ -205,9 +205,8 @@ def test_what_another_module_imports_does_not_change_a_trace(tmp_path):
     )
     late = functions(tmp_path, ["late.py"], {"g": [["llm", "1"]]})
     early = functions(tmp_path, ["early.py"])
-    modules = ["early", "late"]
-    together = trace(tmp_path, [*late, *early], modules=modules)["g"]["recordings"]
-    assert trace(tmp_path, late, modules=modules)["g"]["recordings"] == together
+    together = trace(tmp_path, [*late, *early])["g"]["recordings"]
+    assert trace(tmp_path, [*early, *late])["g"]["recordings"] == together
     assert together[0]["result"] == "True"
 
 
