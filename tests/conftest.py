@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.every_trace import watch
+from tests.every_trace import check_store, watch
 from tests.head import Head, start_head, stop_head
 
 
@@ -65,4 +65,5 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmokeRun]:
 @pytest.fixture(scope="session")
 def smoke_store(smoke_run: SmokeRun) -> Path:
     assert smoke_run.returncode == 0, smoke_run.output[-6000:]
+    check_store(smoke_run.store)
     return smoke_run.store

@@ -1,18 +1,30 @@
 """Every trace that a test makes is checked, without the test's doing.
 
 `watch` stands between the tracer and its recordings, between the sandbox and what comes out of it,
-and before the tables that stages write. `tests.conftest` starts it for the whole session.
+and before the tables that stages write. `tests.conftest` starts it for the whole session; what a
+pipeline in other processes wrote is checked in its store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.stages.trace.tracer.invariants import check_recording, check_row
+
+
+def check_store(store: Path) -> None:
+    """Check the traces that a pipeline left in a store."""
+    from stages.tables import read_table
+
+    for split in ("train", "heldout"):
+        for folder in store.glob(f"trace/*/current/{split}"):
+            for row in read_table(folder):
+                check_row(row)
 
 
 @contextmanager
