@@ -77,7 +77,7 @@ class Fuzzer:
         _learn(self._parameters, subject)
         if subject.kind == "function":  # a driver has no names of the module's
             self._learn_classes(subject)
-        self._last: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
 
     def _learn_classes(self, subject: Subject) -> None:
         """Where a parameter is named after a class that the module knows, try an instance."""
@@ -139,20 +139,22 @@ class Fuzzer:
         for word in wanted & WORD_HINTS.keys():
             guilty.scores[WORD_HINTS[word]] += _SAID
         attribute = re.search(r"has no attribute '(\w+)'", text)
-        for kind, sample in self._samples().items() if attribute else ():
-            if hasattr(sample, attribute[1] if attribute else ""):
-                guilty.scores[kind] += _SAID
+        if attribute:
+            for kind in self._values:
+                if hasattr(self._sample(kind), attribute[1]):
+                    guilty.scores[kind] += _SAID
 
     def _types(self, kind: str) -> set[str]:
-        sample = self._samples().get(kind)
+        sample = self._sample(kind)
         return {type(sample).__name__} if sample is not None else set()
 
-    def _samples(self) -> dict[str, Any]:
-        if not self._last:
-            for kind, values in self._values.items():
-                with contextlib.suppress(Exception):
-                    self._last[kind] = eval(values[0], dict(self.names))
-        return self._last
+    def _sample(self, kind: str) -> Any:
+        """Return the first value of a kind; making one of each would cost more than a guess."""
+        if kind not in self._made:
+            self._made[kind] = None
+            with contextlib.suppress(Exception):
+                self._made[kind] = eval(self._values[kind][0], dict(self.names))
+        return self._made[kind]
 
 
 def _known_values(subject: Subject, names: dict[str, Any]) -> dict[str, list[str]]:
