@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from stages.trace.repository.history import is_test_file, parent_of, test_files
-from stages.trace.repository.rows import Refused, dropped, rows_of
+from stages.trace.repository.rows import Refused, Subject, dropped, rows_of
 from stages.trace.repository.runs import (
     Session,
+    Traced,
     outcome_word,
     read_folder,
     run_session,
@@ -77,12 +79,21 @@ def _trace_fix(
         side: trace_tests(subjects[side].folder, environment, repository, files, only=tests)
         for side in folders
     }
-    for side in folders:
+    _add_pairs(subjects, traced, tests, made)
+
+
+def _add_pairs(
+    subjects: Mapping[str, Subject], traced: Mapping[str, Traced], tests: list[str], made: Made
+) -> None:
+    """Add both traces of each test; neither where one is missing."""
+    for side in subjects:
         made.layer, made.engine = traced[side].layer, traced[side].engine or made.engine
         made.cpu_seconds.update(traced[side].cpu_seconds)
+    after = subjects["after"]
     made.tried["pytest"] += len(tests)
     for test in tests:
-        pair = hashlib.sha256(f"{repository.name}:{commit}:{test}".encode()).hexdigest()[:16]
+        name = f"{after.repository.name}:{after.revision}:{test}"
+        pair = hashlib.sha256(name.encode()).hexdigest()[:16]
         try:
             sides = []
             for side in ("before", "after"):
@@ -92,7 +103,7 @@ def _trace_fix(
                 sides += rows_of(subjects[side], traced[side], test, pair, side)
             made.rows += sides
         except Refused as refused:
-            made.dropped.append(dropped(subjects["after"], test, refused.reason, str(refused)))
+            made.dropped.append(dropped(after, test, refused.reason, str(refused)))
 
 
 def fixed(before: Session, after: Session) -> list[str]:
