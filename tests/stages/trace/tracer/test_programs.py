@@ -12,6 +12,7 @@ LIMITS = {"events": 200, "value_chars": 40}
 
 def hold(source, entry="main", arguments=""):
     """Trace with both engines, and naively."""
+    trace(source, entry, arguments, **LIMITS)  # what is imported or cached is so from now on
     python, native = (
         trace(source, entry, arguments, engine, **LIMITS) for engine in ENGINES.values()
     )
