@@ -22,6 +22,7 @@ from types import (
     MemberDescriptorType,
     MethodType,
     ModuleType,
+    WrapperDescriptorType,
 )
 from typing import Any
 
@@ -34,7 +35,8 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _THREAD = re.compile(r"(?<=started|stopped)( daemon)? \d+")
 _DEPTH = 6
 _BIG_INT_BITS = 14_000  # about the 4,300 digits from which Python refuses to print
-_MANY_ITEMS = 1_000  # a subclass with its own repr is asked only below this length
+_MANY_ITEMS = 1_000  # of other containers only shorter ones are asked for their repr
+_SIZED = (list, dict, set, tuple, str, bytes)
 _BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}")}
 _ARRAYS = frozenset(
     {"cupy", "jax", "jaxlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "tensorflow"}
@@ -127,6 +129,11 @@ def generated_fields(kind: type) -> tuple[str, ...] | None:
     return names[2:]
 
 
+def _is_sized(kind: type) -> bool:
+    """Say whether a type has a length, and a ``__repr__`` in C: that shows all there is."""
+    return type(kind.__repr__) is WrapperDescriptorType and hasattr(kind, "__len__")
+
+
 def _unheard(value: Any) -> str:
     """Return the repr; what it prints gets nowhere."""
     before = sys.stdout, sys.stderr
@@ -164,6 +171,8 @@ class _Walk:
             return self._container(value, kind)
         if kind in (int, str, bytes):
             text = render(value, self.left) if self.left > 0 else _ELLIPSIS
+        elif kind in CHANGELESS:
+            text = repr(value)
         else:
             text = self._other(value, kind)
         self.left -= len(text)
@@ -212,9 +221,11 @@ class _Walk:
                 return self._attributes(value, kind)
             if (fields := generated_fields(kind)) is not None:
                 return self._fields(value, kind, fields)
-            if isinstance(value, (list, dict, set, tuple, str, bytes)) and len(value) > _MANY_ITEMS:
-                return f"<{kind.__name__} of {len(value)} items>"
-            text = array_text(value) or _unheard(value)
+            text = array_text(value)
+            if text is None:
+                if (isinstance(value, _SIZED) or _is_sized(kind)) and len(value) > _MANY_ITEMS:
+                    return f"<{kind.__name__} of {len(value)} items>"
+                text = _unheard(value)
         except Exception:  # noqa: BLE001  the program's own code runs here
             return f"<unrepr {kind.__name__}>"
         return scrub(text, id(value))

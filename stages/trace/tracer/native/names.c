@@ -85,6 +85,9 @@ find_facts(RenderNames *names, PyTypeObject *type, Facts *facts)
     if (repr == NULL) {
         return -1;
     }
+    bool has_length = (type->tp_as_sequence != NULL && type->tp_as_sequence->sq_length != NULL)
+                      || (type->tp_as_mapping != NULL && type->tp_as_mapping->mp_length != NULL);
+    facts->sized = has_length && Py_IS_TYPE(repr, &PyWrapperDescr_Type);
     facts->fields = PyFunction_Check(repr)
         ? PyObject_CallOneArg(names->generated_fields, (PyObject *)type)
         : Py_NewRef(Py_None);

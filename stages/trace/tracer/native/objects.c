@@ -176,24 +176,27 @@ has_own_address(const Text *text, Py_ssize_t start, const PyObject *value)
     return false;
 }
 
-/* Append a repr without what tells where and when it was made. */
+/* Append a repr, which is let go of, without what tells where and when it was made. */
 static int
 append_scrubbed(Walk *walk, PyObject *repr, PyObject *value)
 {
     Text *text = walk->text;
     Py_ssize_t start = text->length;
-    if (trace_text_str(text, repr) < 0) {
+    if (repr == NULL || trace_text_str(text, repr) < 0) {
+        Py_XDECREF(repr);
         return -1;
     }
     trace_text_drop_addresses(text, start);
     if (!trace_text_has(text, start, "started") && !trace_text_has(text, start, "stopped")
         && !has_own_address(text, start, value)) {
+        Py_DECREF(repr);
         return 0;
     }
     PyObject *address = PyLong_FromVoidPtr(value);
     PyObject *without = address == NULL ? NULL
         : PyObject_CallFunctionObjArgs(walk->names->scrub, repr, address, NULL);
     Py_XDECREF(address);
+    Py_DECREF(repr);
     trace_text_shorten(text, start);
     return trace_text_owned(text, without);
 }
@@ -217,22 +220,6 @@ unheard_repr(const RenderNames *names, PyObject *value)
     Py_XDECREF(out);
     Py_XDECREF(err);
     return repr;
-}
-
-static int
-append_repr(Walk *walk, PyObject *value, bool may_be_array)
-{
-    PyObject *repr = may_be_array ? PyObject_CallOneArg(walk->names->array_text, value) : NULL;
-    if (repr == Py_None || !may_be_array) {
-        Py_XDECREF(repr);
-        repr = unheard_repr(walk->names, value);
-    }
-    if (repr == NULL) {
-        return -1;
-    }
-    int result = append_scrubbed(walk, repr, value);
-    Py_DECREF(repr);
-    return result;
 }
 
 static int
@@ -347,7 +334,7 @@ append_fallible(Walk *walk, PyObject *value)
     if (facts == NULL) {
         return -1;
     }
-    bool honest = facts->honest, may_be_array = facts->may_be_array;
+    bool honest = facts->honest, may_be_array = facts->may_be_array, shows_all = facts->sized;
     if (type->tp_repr == PyBaseObject_Type.tp_repr) {
         int is_type = is_instance(value, (PyObject *)&PyType_Type, honest, Py_TPFLAGS_TYPE_SUBCLASS);
         if (is_type < 0) {
@@ -360,7 +347,14 @@ append_fallible(Walk *walk, PyObject *value)
     if (facts->fields != Py_None) {
         return append_fields(walk, value, facts->fields);
     }
-    int sized = is_instance(value, walk->names->sized_types, honest, SIZED);
+    if (may_be_array) {
+        PyObject *array = PyObject_CallOneArg(walk->names->array_text, value);
+        if (array == NULL || array != Py_None) {
+            return append_scrubbed(walk, array, value);
+        }
+        Py_DECREF(array);
+    }
+    int sized = shows_all ? 1 : is_instance(value, walk->names->sized_types, honest, SIZED);
     if (sized < 0) {
         return -1;
     }
@@ -377,7 +371,7 @@ append_fallible(Walk *walk, PyObject *value)
                    ? -1 : trace_text_c(text, count);
         }
     }
-    return append_repr(walk, value, may_be_array);
+    return append_scrubbed(walk, unheard_repr(walk->names, value), value);
 }
 
 /* Append what may run the program's own code, or its name where that fails. */

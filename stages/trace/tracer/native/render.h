@@ -12,6 +12,7 @@ typedef struct {
     unsigned int tag;
     bool honest;       /* type(value) and value.__class__ are the same */
     bool may_be_array; /* a class that it inherits from has a "shape" */
+    bool sized;        /* has a length, and a __repr__ in C: that shows all there is */
     PyObject *fields;  /* what the generated __repr__ of a dataclass shows; else None */
 } Facts;
 
