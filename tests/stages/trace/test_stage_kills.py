@@ -90,11 +90,11 @@ def test_under_load_the_content_is_the_same(tmp_path, workers):
     import ray
 
     whole = digest_splits(trace(tmp_path, "whole"))
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     busy = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        for _ in range(3 * (os.cpu_count() or 1))
+        for _ in range(2 * (os.cpu_count() or 1))
     ]
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         placement = TracePlacement(workers=workers, programs_per_shard=70 * workers)
         assert digest_splits(trace(tmp_path, f"{workers}", placement)) == whole
