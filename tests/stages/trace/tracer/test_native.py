@@ -23,15 +23,12 @@ from stages.trace.tracer import (
 )
 from stages.trace.tracer.rendering import render
 from stages.trace.tracer.source import whole_source
-from tests.stages.trace.tracer.traces import ENGINES, short, whole
+from tests.stages.trace.tracer.traces import ENGINES, short, trace, whole
 
 
 def both(source, entry="main", arguments="", **limits):
     """Trace with both engines; return the recording that they agree on."""
-    python, native = (
-        trace_source(source, entry, arguments, TraceLimits(**limits), engine=each)
-        for each in ENGINES.values()
-    )
+    python, native = (trace(source, entry, arguments, each, **limits) for each in ENGINES.values())
     assert whole(python) == whole(native)
     return native
 

@@ -5,6 +5,7 @@ Nothing here needs more than the standard library: `other_python` runs it in bar
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -22,8 +23,12 @@ OWN_LIMITS = {"recursion_limit": {"events": 200}}
 
 
 def trace(source, entry="main", arguments="", engine=None, **limits):
-    """Trace a program."""
-    return trace_source(source, entry, arguments, TraceLimits(**limits), engine=engine)
+    """Trace a program; no collection of garbage may call what others put into gc.callbacks."""
+    gc.disable()
+    try:
+        return trace_source(source, entry, arguments, TraceLimits(**limits), engine=engine)
+    finally:
+        gc.enable()
 
 
 def traced(name, engine):
