@@ -24,8 +24,9 @@ output.py      the artifact's tables
 counts.py      statistics and the rows of the dropped table
 card.py        the data card
 renderings/    traces for reading: annotated source, prose, the neural debugger's sessions
-own_code.py    ``python -m stages.trace``: one's own function, in this process
-own_run.py     and how it is run
+own_code.py    one's own file, traced here or in the sandbox
+own_run.py     how it is run                           (here, or in the sandbox)
+__main__.py    ``python -m stages.trace FILE[:FUNCTION]``: the same, for reading
 """
 
 from cluster.dag.stage import Stage

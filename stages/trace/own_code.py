@@ -170,7 +170,7 @@ def answered(request: Request, found: Any) -> OwnTrace:
     """Read the answer of a program that may have written it itself."""
     try:
         if "error" in found:
-            kind = {"CallError": CallError}.get(found["error"], OwnCodeError)
+            kind = CallError if found["error"] == "CallError" else OwnCodeError
             raise kind(str(found["said"]))
         shown = ShownSource.from_json(found["shown"])
         lines = set(range(1, len(shown.text) + 1))

@@ -197,10 +197,8 @@ def _run_function(
         )
         recording.arguments = request.arguments
         return shown, recording
-    driver, last_line = (
-        driver_source(kind, request.name, request.arguments),
-        len(file_lines(source)),
-    )
+    driver = driver_source(kind, request.name, request.arguments)
+    last_line = len(file_lines(source))
     main = load_driver(driver, module, request.name, request.file, last_line)
     shown = with_driver(shown, driver, last_line)
     recording = _record({main.__code__: Target(ENTRY, main, shown)}, main, request)

@@ -25,7 +25,7 @@ from stages.trace.inputs import METHODS
 from stages.trace.inputs.calls import Json, NotTraceable, Subject
 from stages.trace.inputs.forks import ForkLimits, Harm, Work, in_forks
 from stages.trace.inputs.mains import has_main, run_main
-from stages.trace.inputs.methods import Counts, Methods, seed_of
+from stages.trace.inputs.methods import Methods, Tries, seed_of
 from stages.trace.inputs.pure import in_python
 from stages.trace.inputs.unittests import run_tests, test_modules
 from stages.trace.programs import draw, keeps
@@ -216,7 +216,7 @@ def _trace_function(
             subject,
             function.inputs,
             observed,
-            Counts(payload["mutations"], payload["fuzz_tries"]),
+            Tries(payload["mutations"], payload["fuzz_tries"]),
             seed_of(payload["seed"], function.module, function.name),
             payload["methods"],
         )

@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cluster.sandbox.framing import FramingError, read_frame, write_json
-from stages.trace.inputs.calls import NotTraceable
+from stages.trace.inputs.calls import Json, NotTraceable
 
-Json = dict[str, Any]
 Work = Callable[[int], Iterator[Json]]
 """Makes the items (see `item`) from the given number on. It sees what earlier forks made only
 where the parent keeps it."""

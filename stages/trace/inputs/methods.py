@@ -16,11 +16,11 @@ from stages.trace.inputs.mutate import mutations
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class Tries:
     """How much is tried: mutations of a literal call, fuzzed calls of an uncovered function."""
 
     mutations: int
-    fuzz_tries: int
+    fuzz: int
 
 
 class Methods:
@@ -35,12 +35,12 @@ class Methods:
         subject: Subject,
         given: Sequence[Sequence[str]],
         observed: Sequence[Json],
-        counts: Counts,
+        tries: Tries,
         seed: str,
         wanted: Sequence[str],
     ) -> None:
         self._subject = subject
-        self._counts = counts
+        self._tries = tries
         self._seed = seed
         self._literal: dict[str, None] = {}
         self.is_covered = False
@@ -103,7 +103,7 @@ class Methods:
         bases = list(self._literal)[: self._subject.calls]
         changed: dict[str, None] = {}
         for arguments in bases:
-            changed |= dict.fromkeys(mutations(arguments, self._counts.mutations, self._seed))
+            changed |= dict.fromkeys(mutations(arguments, self._tries.mutations, self._seed))
         new = [each for each in changed if each not in self._literal]
         made = [(source, call(self._subject, source)) for source in new]
         found = [{**each.recording, "inputs": source} for source, each in made if each.recording]
@@ -115,7 +115,7 @@ class Methods:
         fuzzer = Fuzzer(self._subject, self._seed)
         found: list[Json] = []
         tried = 0
-        for source in fuzzer.tries(self._counts.fuzz_tries):
+        for source in fuzzer.tries(self._tries.fuzz):
             tried += 1
             made = call(self._subject, source, fuzzer.names)
             ill = isinstance(made.error, TypeError | AttributeError)

@@ -19,7 +19,6 @@ from stages.trace.renderings.tree import Call
 
 Kind = Literal["function", "generator", "class", "comprehension", "lambda", "module"]
 _DEFINITION = re.compile(r"\s*(async\s+)?(def|class)\s+(\w+)")
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _YIELDS = (ast.Yield, ast.YieldFrom, ast.Await)
 
 
