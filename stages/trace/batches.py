@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,16 +16,13 @@ from stages.trace.programs import LEVEL
 from stages.trace.redacted import redact_row
 from stages.trace.rows import Row, episodes_of, function_row, program_row, unfit
 from stages.trace.settings import TracePlacement, TraceSettings
-from stages.trace.shards import Made
+from stages.trace.shards import FIRST_MEMORY, PROCESSES, SECOND_MEMORY, Made, digest
 from stages.trace.tracer.engine import engine_name
 
 _LOG = logging.getLogger(__name__)
 WORKER = "stages.trace.worker"
 _START_SECONDS = 300.0  # imports of a whole batch of modules
 _BATCH_BYTES = 1 << 30
-_PROCESSES = 512  # some distributions start dozens of threads when they are imported
-_MEMORY = "MALLOC_PERTURB_"
-"""glibc fills memory that nobody wrote yet with this byte: what ``numpy.empty`` shows."""
 _STANDARD = {"SETUPTOOLS_USE_DISTUTILS": "stdlib"}
 """Else setuptools puts its own distutils in the place of the standard library's."""
 
@@ -52,7 +47,7 @@ class ProgramShard:
     @property
     def name(self) -> str:
         """The programs and their budgets, in a digest."""
-        return f"programs-{self.family}-{_digest(self._payload())}"
+        return f"programs-{self.family}-{digest(self._payload())}"
 
     def _payload(self) -> dict[str, Any]:
         return {
@@ -97,7 +92,7 @@ class FunctionShard:
     @property
     def name(self) -> str:
         """The functions, their inputs and budgets, in a digest."""
-        return f"functions-{_digest([self._payload(), self.path])}"
+        return f"functions-{digest([self._payload(), self.path])}"
 
     def _payload(self) -> dict[str, Any]:
         settings = self.settings
@@ -132,9 +127,9 @@ class FunctionShard:
         holds other bytes. Where the two differ, the trace does not follow from the program alone.
         """
         made = Made(engine=engine_name())
-        with self._box("85") as box:
+        with self._box(FIRST_MEMORY) as box:
             parts, made.layer = list(_attempt(box, self, digests_only=False)), box.layer
-        with self._box("106") as box:
+        with self._box(SECOND_MEMORY) as box:
             again = list(_attempt(box, self, digests_only=True))
         made.spend("check", sum(result.cpu_seconds for _, result in again))
         digests = {
@@ -152,8 +147,8 @@ class FunctionShard:
                     made.dropped.append(drop(each.name, each.origin, "", result.outcome, said))
         return made
 
-    def _box(self, memory: str) -> Sandbox:
-        environment = {_MEMORY: memory, **_STANDARD}
+    def _box(self, memory: Mapping[str, str]) -> Sandbox:
+        environment = {**memory, **_STANDARD}
         return Sandbox(preload=(WORKER,), path=self.path, environment=environment)
 
     def _collect(
@@ -219,7 +214,7 @@ def _limits(settings: TraceSettings, wall_seconds: float) -> Limits:
         cpu_seconds=_START_SECONDS,
         wall_seconds=wall_seconds,
         memory_bytes=settings.memory_bytes,
-        processes=_PROCESSES,
+        processes=PROCESSES,
         output_bytes=_BATCH_BYTES,
     )
 
@@ -232,10 +227,6 @@ def trace_limits(settings: TraceSettings) -> dict[str, int]:
         "value_chars": settings.value_chars,
         "calls": settings.calls,
     }
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def function_shards(

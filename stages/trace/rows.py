@@ -88,7 +88,7 @@ def program_row(found: Found, settings: TraceSettings, layer: str) -> Row:
         outcome=recording.outcome,
         result=recording.result,
         group=group,
-        split=program_split(group, settings),
+        split=split_of(group, settings),
         sandbox=layer,
     )
 
@@ -120,8 +120,8 @@ def function_row(found: Found, candidate: Candidate, layer: str, deterministic: 
     )
 
 
-def program_split(group: str, settings: TraceSettings) -> str:
-    """Return the split of a program: a hash of its shape, so that no shape is in both."""
+def split_of(group: str, settings: TraceSettings) -> str:
+    """Return the split of a program's shape or of a repository, so that none is in both."""
     place = int(hashlib.sha256(f"{settings.seed}:{group}".encode()).hexdigest()[:8], 16)
     return "heldout" if place < settings.heldout_fraction * 2**32 else "train"
 

@@ -7,6 +7,7 @@ worker that is killed leaves no half of a shard; whoever runs the step again ski
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -31,6 +32,12 @@ SHARD_ROWS = pa.schema([*TRACES, *SELECTION])
 _ROWS, _DROPPED, _COUNTS = ".rows.parquet", ".dropped.parquet", ".json"
 _ROW_GROUP = 256
 """Rows that a reader has in memory at once; they may be some MB each."""
+
+FIRST_MEMORY, SECOND_MEMORY = {"MALLOC_PERTURB_": "85"}, {"MALLOC_PERTURB_": "106"}
+"""Environments of the two executions that are compared: glibc fills memory that nobody wrote yet
+with this byte, which is what ``numpy.empty`` shows."""
+PROCESSES = 512
+"""Of a sandbox: some distributions start dozens of threads when they are imported."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -80,6 +87,11 @@ class Counts:
     layer: str
     worker_seconds: float = 0.0
     """CPU seconds of the actor that made it, beside its sandboxes'."""
+
+
+def digest(value: Any) -> str:
+    """Return what a shard's name ends with: 16 digits for what is in it, a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def make_shard(shard: Shard, folder: Path) -> Counts:

@@ -18,5 +18,6 @@ rows.py         rows
 fixes.py        a fix's tests, traced before and after
 shard.py        all of it as shards of the trace stage
 snapshot.py     what lies there now, for the identity
+errors.py       what can be wrong
 __main__.py     ``python -m stages.trace.repository PATH``
 """

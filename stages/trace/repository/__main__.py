@@ -7,6 +7,7 @@ read. The exit status is 1 when some test came to another outcome while it was t
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 import tempfile
@@ -19,10 +20,10 @@ from rich.text import Text
 from cluster.sandbox import SandboxUnavailable
 from stages.tables import TRACES, write_table
 from stages.trace.repository.environment import environment_of
-from stages.trace.repository.errors import RepositoryError
+from stages.trace.repository.errors import Refused, RepositoryError
 from stages.trace.repository.history import test_files
 from stages.trace.repository.licence import licence_of_tree
-from stages.trace.repository.rows import Refused, Row, Subject, rows_of
+from stages.trace.repository.rows import Row, Subject, rows_of
 from stages.trace.repository.runs import Traced, outcome_word, read_folder, trace_tests
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.repository.shard import sessions
@@ -32,9 +33,14 @@ from stages.trace.settings import TraceSettings
 
 def main(arguments: list[str] | None = None) -> int:
     """Trace the tests of a repository; print a line for each, and a summary."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
     try:
-        return _trace(asked, Console(highlight=False))
+        repository = _settings(asked)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        return _trace(asked, repository, Console(highlight=False))
     except (RepositoryError, SandboxUnavailable) as error:
         print(error, file=sys.stderr)
         return 2
@@ -55,10 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _trace(asked: argparse.Namespace, console: Console) -> int:
+def _settings(asked: argparse.Namespace) -> RepositorySettings:
+    """Return what is asked for; a folder may be called what no repository is."""
     path = asked.path.resolve()
-    repository = RepositorySettings(
-        name=path.name,
+    return RepositorySettings(
+        name=re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]", "-", path.name).lstrip("-") or "repository",
         path=str(path),
         licence=asked.licence,
         interpreter=asked.interpreter,
@@ -66,7 +73,10 @@ def _trace(asked: argparse.Namespace, console: Console) -> int:
         requirements=tuple(asked.requirements),
         pytest_arguments=tuple(shlex.split(asked.pytest)),
     )
-    tree = tree_at(path, asked.revision)
+
+
+def _trace(asked: argparse.Namespace, repository: RepositorySettings, console: Console) -> int:
+    tree = tree_at(Path(repository.path), asked.revision)
     licence = licence_of_tree(tree, repository) if asked.out else ""
     environment = environment_of(repository)
     files = asked.files or test_files(tree.files, repository)

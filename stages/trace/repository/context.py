@@ -12,20 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from stages.trace.repository.errors import Refused
 from stages.trace.tracer.source import Function, file_lines, function_source
 
 Place = tuple[str, int]
 """(file in the repository, line there)."""
 
 _ASSIGNMENT_LINES = 5
-
-
-class ContextError(ValueError):
-    """No context can be made for a trace; ``reason`` is a stable word."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Context:
 def gather(sources: Mapping[str, str], places: Sequence[Place]) -> Context:
     """Return the context of a trace whose frames are at ``places``, the entry's first.
 
-    Raises `ContextError` when a place is in no function of its file.
+    Raises `Refused` when a place is in no function of its file.
     """
     lines: dict[str, set[int]] = {}
     for name, line in places:
@@ -67,11 +60,11 @@ def gather(sources: Mapping[str, str], places: Sequence[Place]) -> Context:
 def _part(name: str, sources: Mapping[str, str], lines: set[int]) -> Iterator[tuple[int, str]]:
     """Yield (line in the file, or 0, and its text) of one file's part."""
     if name not in sources:
-        raise ContextError("no-source", f"{name} is no file of the repository")
+        raise Refused("no-source", f"{name} is no file of the repository")
     module = _parsed(sources[name])
     entered = [each for each in module.functions if each.numbers & lines]
     if missing := lines.difference(*(each.numbers for each in entered)):
-        raise ContextError("no-source", f"line {min(missing)} of {name} is in no function")
+        raise Refused("no-source", f"line {min(missing)} of {name} is in no function")
     header = _needed(module.globals, set().union(*(each.names for each in entered)))
     for bound in header:
         yield from ((0, line) for line in bound.lines)
@@ -131,7 +124,7 @@ def _parsed(source: str) -> _Module:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
-        raise ContextError("no-source", f"not Python {error}"[:200]) from error
+        raise Refused("no-source", f"not Python {error}"[:200]) from error
     lines = tuple(file_lines(source))
     functions = tuple(
         _Entered(frozenset(function_source(lines, node).numbers), classes, _names_in(node, above))

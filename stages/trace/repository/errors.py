@@ -1,4 +1,4 @@
-"""What can be wrong with a repository or its environment, told before or instead of its traces."""
+"""What can be wrong with a repository, its environment or one of its traces."""
 
 
 class RepositoryError(RuntimeError):
@@ -7,3 +7,11 @@ class RepositoryError(RuntimeError):
 
 class RepositoryEnvironmentError(RepositoryError):
     """There is no interpreter in which its tests could run; says what is missing."""
+
+
+class Refused(ValueError):  # noqa: N818  it reads as what happened
+    """A recording comes to no row; ``reason`` is a stable word."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason

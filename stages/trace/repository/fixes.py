@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from stages.trace.repository.errors import Refused
 from stages.trace.repository.history import is_test_file, parent_of, test_files
-from stages.trace.repository.rows import Refused, Subject, dropped, rows_of
+from stages.trace.repository.rows import Subject, dropped, rows_of
 from stages.trace.repository.runs import (
     Session,
     Traced,
@@ -24,7 +25,7 @@ from stages.trace.repository.runs import (
     trace_tests,
 )
 from stages.trace.repository.settings import RepositorySettings
-from stages.trace.repository.tree import Tree, git, tree_at
+from stages.trace.repository.tree import git, tree_at
 
 if TYPE_CHECKING:
     from stages.trace.repository.environment import Environment
@@ -59,9 +60,10 @@ def _trace_fix(
     if not files:
         return
     folders = {side: scratch / side / "repository" for side in ("before", "after")}
-    for folder in folders.values():
-        after.export(folder)
-    _put_back(before, folders["before"], changed, repository)
+    after.export(folders["after"])
+    source = {name for name in changed if not _is_of_tests(name, repository)}
+    after.export(folders["before"], after.files.keys() - source)
+    before.export(folders["before"], source)
     subjects = {
         side: shard.subject(commit, environment, read_folder(folder))
         for side, folder in folders.items()
@@ -118,14 +120,6 @@ def fixed(before: Session, after: Session) -> list[str]:
 def _changed(path: Path, parent: str, commit: str) -> list[str]:
     text = git(path, "diff-tree", "-r", "--no-renames", "--name-only", "-z", parent, commit)
     return [os.fsdecode(name) for name in text.split(b"\0") if name]
-
-
-def _put_back(before: Tree, folder: Path, changed: list[str], settings: RepositorySettings) -> None:
-    """Give the changed files that are no tests the text that they had before."""
-    source = [name for name in changed if not _is_of_tests(name, settings)]
-    for name in source:
-        (folder / name).unlink(missing_ok=True)
-    before.export(folder, [name for name in source if name in before.files])
 
 
 def _is_of_tests(name: str, settings: RepositorySettings) -> bool:

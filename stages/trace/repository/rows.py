@@ -10,7 +10,8 @@ from typing import Any
 from model.trace import mark_line
 from stages.trace.counts import drop
 from stages.trace.redacted import redact_row
-from stages.trace.repository.context import Context, ContextError, Place, gather
+from stages.trace.repository.context import Context, Place, gather
+from stages.trace.repository.errors import Refused
 from stages.trace.repository.runs import Folder, Traced
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.rows import episodes_of, trace_row, unfit
@@ -34,14 +35,6 @@ class Subject:
     split: str
     python: str
     folder: Folder
-
-
-class Refused(ValueError):  # noqa: N818  it reads as what happened
-    """A recording comes to no row; ``reason`` is a stable word."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
 
 
 def rows_of(
@@ -90,7 +83,7 @@ def _whole(
 ) -> tuple[Context, Row]:
     """Return the row of a whole trace, with the context of all that it enters."""
     sources = subject.folder.sources
-    context = _gathered(sources, places)
+    context = gather(sources, places)
     try:
         recording = Recording.from_json(value, _lines(sources, places))
     except ValueError as error:
@@ -133,20 +126,13 @@ def _narrowed(subject: Subject, row: Row, context: Context) -> Row:
     """Return an episode with the context of what it enters itself."""
     found = [context.places[frame["line"] - 1] for frame in row["frames"]]
     places = [place for place in found if place is not None]
-    narrow = _gathered(subject.folder.sources, places)
+    narrow = gather(subject.folder.sources, places)
     numbers = _numbers(narrow, places)
     frames = [
         {**frame, "line": number} for frame, number in zip(row["frames"], numbers, strict=True)
     ]
     rest = {name: value for name, value in row.items() if name not in ("key", "coverage")}
     return trace_row(**{**rest, "context": _marked(narrow, frames), "frames": frames})
-
-
-def _gathered(sources: Mapping[str, str], places: Sequence[Place]) -> Context:
-    try:
-        return gather(sources, places)
-    except ContextError as error:
-        raise Refused(error.reason, str(error)) from error
 
 
 def _numbers(context: Context, places: Sequence[Place]) -> list[int]:

@@ -14,12 +14,11 @@ from pathlib import Path
 from cluster.sandbox import Limits, Sandbox
 from stages.trace.repository.environment import Environment
 from stages.trace.repository.settings import RepositorySettings
+from stages.trace.shards import FIRST_MEMORY, PROCESSES, SECOND_MEMORY
 
 _SESSION = "stages.trace.repository.session"
-_MEMORY = "MALLOC_PERTURB_"
 _GRACE_SECONDS = 30
 _RESULT_BYTES = 4 << 30
-_PROCESSES = 512
 _PYTEST_RAN = (0, 1, 5)
 """Exit statuses of a session that came to its end: all passed, some failed, none there."""
 
@@ -124,10 +123,10 @@ def run_session(
         cpu_seconds=settings.session_seconds,
         wall_seconds=settings.session_seconds + _GRACE_SECONDS,
         memory_bytes=settings.memory_bytes,
-        processes=_PROCESSES,
+        processes=PROCESSES,
         output_bytes=_RESULT_BYTES,
     )
-    memory = {_MEMORY: "106" if digests_only else "85"}
+    memory = SECOND_MEMORY if digests_only else FIRST_MEMORY
     shown = [folder.path, *map(Path, environment.paths)]
     with Sandbox(preload=(_SESSION,), read_only=shown, environment=memory) as box:
         result = box.call(f"{_SESSION}:run_session", payload, limits=limits)

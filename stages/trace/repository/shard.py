@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,8 +17,9 @@ from stages.trace.repository.rows import Subject, add
 from stages.trace.repository.runs import Folder, read_folder, trace_tests
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.repository.tree import Tree, tree_at
+from stages.trace.rows import split_of
 from stages.trace.settings import TracePlacement, TraceSettings
-from stages.trace.shards import Made
+from stages.trace.shards import Made, digest
 
 _LOG = logging.getLogger(__name__)
 _WHERE = ("path", "interpreter", "wheels")
@@ -47,8 +46,7 @@ class RepositoryShard:
         """The repository, and a digest of what of it is traced how."""
         settings = {k: v for k, v in asdict(self.repository).items() if k not in _WHERE}
         what = [settings, self.settings.seed, self.revisions, self.most, self.files, self.fixes]
-        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-        return f"repository-{self.repository.name}-{digest}"
+        return f"repository-{self.repository.name}-{digest(what)}"
 
     def trace(self) -> Made:
         """Export, run and trace; raises `RepositoryError` when that cannot begin."""
@@ -85,15 +83,12 @@ class RepositoryShard:
 
     def subject(self, revision: str, environment: Environment, folder: Folder) -> Subject:
         """Return what the rows of a folder have in common."""
-        place = f"{self.settings.seed}:{self.repository.name}".encode()
-        fraction = int(hashlib.sha256(place).hexdigest()[:8], 16) / 2**32
-        split = "heldout" if fraction < self.settings.heldout_fraction else "train"
         return Subject(
             self.repository,
             self.settings,
             revision,
             self.licence,
-            split,
+            split_of(self.repository.name, self.settings),
             environment.version,
             folder,
         )

@@ -1,6 +1,7 @@
 import pytest
 
-from stages.trace.repository.context import ContextError, gather
+from stages.trace.repository.context import gather
+from stages.trace.repository.errors import Refused
 from tests.stages.trace.repository.conftest import FILES
 
 SOURCES = {name: text for name, text in FILES.items() if name.endswith(".py")}
@@ -71,6 +72,6 @@ def never_entered():
 
 def test_places_outside_of_functions_are_refused() -> None:
     for places in ([(PRICES, 1)], [("src/shop/gone.py", 1)], [("tests/test_syntax.py", 1)]):
-        with pytest.raises(ContextError) as caught:
+        with pytest.raises(Refused) as caught:
             gather(SOURCES, places)
         assert caught.value.reason == "no-source"
