@@ -82,7 +82,9 @@ def run(request: Request) -> tuple[ShownSource, Recording]:
     try:
         with tokenize.open(request.file) as stream:
             source = stream.read()
-        tree = ast.parse(source, Path(request.file).name)
+        name = Path(request.file).name
+        tree = ast.parse(source, name)
+        compile(source, name, "exec", dont_inherit=True)  # refuses more: a "return" outside
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes, or not in its encoding
         raise OwnCodeError(f"{request.file} is not Python: {error}") from error
     if not source:

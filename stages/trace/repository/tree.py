@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from stages.trace.repository.errors import RepositoryError
@@ -22,6 +23,17 @@ _NOT_SOURCE = frozenset(
     | {".venv", "__pycache__", "node_modules", "venv"}
 )
 _LINK = "120000"
+_NOTHING_RUNS = (
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "log.showSignature=false"),
+    *("-c", "protocol.allow=never"),  # a partial clone fetches what it lacks, else
+)
+"""A repository's own configuration may name programs for these."""
+_AS_COMMITTED = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # else an id does not say what is read
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +64,16 @@ class Tree:
         return dict(zip(wanted, contents, strict=True))
 
     def export(self, folder: Path, names: Iterable[str] | None = None) -> None:
-        """Write the files, or those of ``names``, under ``folder``; links last, and inside only."""
+        """Write the files, or those of ``names``, under ``folder``; links last, and inside only.
+
+        Nothing is written through a link, which a forged tree or another export may have put there.
+        """
         found = self.read(sorted(self.files if names is None else names))
+        root = Path(os.path.realpath(folder))
         for name in sorted(found, key=lambda each: self.files[each].mode == _LINK):
-            target = folder / name
+            target = root / name
+            if os.path.realpath(target.parent) != str(target.parent):
+                continue
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             if self.files[name].mode != _LINK:
@@ -75,8 +93,10 @@ def git(path: Path, *arguments: str, given: bytes = b"") -> bytes:
     program = shutil.which("git")
     if program is None:
         raise RepositoryError("git is not installed, and a git repository is to be traced")
-    command = [program, "-C", str(path), "-c", "core.fsmonitor=false", *arguments]
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
+    command = [program, "-C", str(path), *_NOTHING_RUNS, *arguments]
+    # GIT_DIR and the like, as git sets them for its hooks, would name another repository
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment = {**own, **_AS_COMMITTED}
     run = subprocess.run(command, input=given, capture_output=True, env=environment, check=False)
     if run.returncode:
         said = run.stderr.decode(errors="replace").strip()[-500:]
@@ -146,8 +166,12 @@ def _is_safe(name: str) -> bool:
 
 
 def _stays_inside(name: str, target: str) -> bool:
-    """Say whether a link at ``name`` leads to a place in the same tree."""
-    if target.startswith("/"):
+    """Say whether a link at ``name`` leads to a place in the same tree.
+
+    A ".." behind a name is refused: the name may be a link, and then it leads elsewhere.
+    """
+    parts = PurePosixPath(target).parts
+    if target.startswith("/") or ".." in parts[len(list(takewhile("..".__eq__, parts))) :]:
         return False
     place = os.path.normpath(PurePosixPath(name).parent / target)
     return place != ".." and not place.startswith("../")

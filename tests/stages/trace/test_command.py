@@ -410,6 +410,7 @@ def test_a_command_line_without_sense_isanswered_with_code_2(
         ("import sys\nsys.exit(3)\ndef f(): pass\n", "line 2, fails on import: SystemExit: 3"),
         ("def f(): pass\x00\n", "is not Python"),
         ("", "bad.py is empty"),
+        ("return 1\ndef f(): pass\n", "is not Python: 'return' outside function (bad.py, line 1)"),
         ("import functools\ndef d(f):\n    return functools.wraps(f)(lambda: 1)\n"
          "@d\ndef f(): pass\n", "ran no line of f: a decorator answers in its place"),
     ],
