@@ -13,7 +13,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 .PHONY: help run plan test test-long test-gpu test-vllm test-pythons check format ui bench vllm clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 run: $(VENV)/installed  ## install if needed, then run the pipeline (PRESET=tiny)
 	$(BIN)/python pipelines/full.py --preset $(PRESET) $(ARGS)

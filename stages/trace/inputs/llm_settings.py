@@ -20,10 +20,12 @@ class LLMSettings:
 
     # as the endpoint knows it; "": none is asked
     model: str = ""
+    # of the prompt's text; this code has one
     prompt_version: int = PROMPT_VERSION
     # argument lists asked for, and kept at most
     inputs_per_function: int = 8
     functions_per_request: int = 4
+    # of sampling, 0 to 2
     temperature: float = 0.8
     # tokens of one answer; ``max_tokens`` of the request
     answer_tokens: int = 4_096
