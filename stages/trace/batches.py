@@ -164,7 +164,11 @@ class FunctionShard:
         for found in outcome["recordings"]:
             same = again[found["digest"]] > 0
             again[found["digest"]] -= same
-            row = function_row(found, candidate, made.layer, same)
+            try:
+                row = function_row(found, candidate, made.layer, same)
+            except ValueError as error:  # a program got hold of the fork's pipe
+                made.dropped.append(drop(candidate.name, candidate.origin, "", "lost", str(error)))
+                continue
             for each in episodes_of(row, self.settings):
                 shown = redact_row(each)
                 if shown is None:

@@ -9,28 +9,37 @@ from typing import Any
 
 import numpy as np
 
+from stages.redaction import Redactor
 from stages.trace.selection import METHODS, REASONS, Index, Mask, Traits, Verdicts
 from stages.trace.shards import Counts
 
 Row = dict[str, Any]
 
+_DETAIL_CHARS = 300
+
 
 def drop(key: str, origin: str, path: str, reason: str, detail: str, size: int = 0) -> Row:
-    """Return a row of the dropped table."""
+    """Return a row of the dropped table, whose texts show nobody's secrets either."""
+    key, path, detail = map(_fit_to_write, Redactor().redact([key, path, detail]))
     return {
         "key": key,
         "origin": origin,
         "path": path,
         "reason": reason,
-        "detail": detail,
+        "detail": detail[:_DETAIL_CHARS],
         "bytes": size,
     }
+
+
+def _fit_to_write(text: str) -> str:
+    """Return text without halves of surrogate pairs, which messages and test ids may have."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def drop_trace(row: Mapping[str, Any], reason: str, detail: str) -> Row:
     """Return the dropped table's row of a trace that was made and not kept."""
     text = f"{row['name']}({row['arguments']}): {detail}"
-    return drop(row["key"], row["origin"], "", reason, text[:300], len(row["context"]))
+    return drop(row["key"], row["origin"], "", reason, text, len(row["context"]))
 
 
 @dataclass(slots=True)

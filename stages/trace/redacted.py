@@ -8,6 +8,7 @@ arguments are not said to be literal. Where a replacement would break a trace it
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from model.trace import unmark
@@ -51,7 +52,7 @@ def redact_row(row: Row) -> Row | None:
         **row,
         **changed,
         "frames": frames,
-        "literal": row["literal"] and not computed,
+        "literal": row["literal"] and not computed and _does_the_same(row, changed),
         "key": trace_key(changed["context"], changed["entry"], frames),
     }
 
@@ -65,6 +66,15 @@ def _values(frames: list[dict[str, Any]]) -> list[str]:
         for each in frame["locals"] or ():
             found[each["value"]] = None
     return list(found)
+
+
+def _does_the_same(row: Row, changed: Row) -> bool:
+    """Say whether the call is still what it was: placeholders in comments alone change nothing."""
+    try:
+        old, new = (ast.dump(ast.parse(each["context"])) for each in (row, changed))
+    except SyntaxError:  # no context that stands for itself
+        return False
+    return old == new and row["arguments"] == changed["arguments"]
 
 
 def _line(lines: list[str], number: int, before: str) -> str:

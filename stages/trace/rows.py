@@ -167,9 +167,24 @@ def unfit(row: Row, settings: TraceSettings) -> tuple[str, str] | None:
         return "tampered", "the program meddled with tracing"
     if row["outcome"] not in _KEPT:
         return "lost", "the stack ran out, or tracing was ended by the program"
+    if not _is_text(row):
+        return "not-text", "a value has half of a surrogate pair, which no file can hold"
     if not row["deterministic"] and not settings.keep_flagged:
         return "nondeterministic", "two executions differ"
     lines = sum(frame["event"] == "line" for frame in row["frames"])
     if lines < settings.min_lines:
         return "too-short", f"{lines} line events, wanted are {settings.min_lines}"
     return None
+
+
+def _is_text(row: Row) -> bool:
+    """Say whether what the program showed can be written: a ``__repr__`` may return anything."""
+    shown = {row["arguments"], row["result"]}
+    for frame in row["frames"]:
+        shown.add(frame["value"] or "")
+        shown.update(each["value"] for each in frame["locals"] or ())
+    try:
+        "".join(shown).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -167,4 +167,4 @@ def dropped(subject: Subject, test: str, reason: str, detail: str) -> Row:
     """Return the dropped table's row of a test, or with "" of a whole session."""
     origin = subject.repository.name
     key = f"{origin}@{subject.revision[:19]}:{test}"
-    return drop(key, origin, test.partition("::")[0], reason, detail[:300])
+    return drop(key, origin, test.partition("::")[0], reason, detail)

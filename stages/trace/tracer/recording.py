@@ -112,8 +112,11 @@ class Recording:
         try:
             steps = list(_steps(value["trace"], len(text)))
             head = {name: value[name] for name in ("name", "arguments", "outcome", "result")}
-            if not all(isinstance(each or "", str) for each in head.values()):
+            texts = {**head, "arguments": head["arguments"] or ""}
+            if not all(type(each) is str for each in texts.values()):
                 raise ValueError("a text is none")
+            if type(value["tampered"]) is not bool:
+                raise ValueError("a truth value is none")
             return cls(
                 **head, text=text, steps=steps, calls=value["calls"], tampered=value["tampered"]
             )
@@ -138,11 +141,16 @@ def _steps(trace: Mapping[str, Any], lines: int) -> Iterator[Step]:
     if not all(type(each) is str for each in strings):
         raise ValueError("a string is none")
     texts = [tuple(strings[place] for place in each) for each in trace["locals"]]
+    if any(len(each) % 2 for each in texts):
+        raise ValueError("a name without a value")
+    most = len(trace["steps"])
     for event, line, shown, value, unwinding, depth in trace["steps"]:
         if event not in _EVENTS or type(line) is not int or not 1 <= line <= lines:
             raise ValueError(f"a step {event!r} at line {line!r} of {lines}")
-        if (shown is None) == (value is None) or type(depth) is not int or depth < 0:
+        if (shown is None) == (value is None) or type(depth) is not int:
             raise ValueError("a step with locals and a value, or neither")
+        if not 0 <= depth <= most:
+            raise ValueError(f"a step at depth {depth}")
         yield (
             event,
             line,

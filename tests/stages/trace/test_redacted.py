@@ -1,5 +1,6 @@
 from typing import Any
 
+from stages.trace.counts import drop, drop_trace
 from stages.trace.redacted import redact_row
 from stages.trace.rows import trace_row
 from stages.trace.tracer.recording import frame_rows
@@ -62,6 +63,31 @@ def test_a_comment_alone_leaves_the_call_as_it_can_be_made_again() -> None:
     made = redact_row(row_of(text, [("line", 2, ("x", "1"), None, False, 0)], "1"))
     assert made is not None and made["literal"] is True
     assert made["frames"][0]["source"] == "    return x  # ask email1@example.com\n"
+
+
+def test_a_call_whose_source_shows_a_secret_cannot_be_made_again() -> None:
+    text = ["def f(x):\n", f"    return len('{TOKEN}')\n"]
+    steps = [("line", 2, ("x", "1"), None, False, 0), ("return", 2, None, "40", False, 0)]
+    made = redact_row(row_of(text, steps, "1", "40"))
+    assert made is not None and made["literal"] is False
+
+
+def test_what_is_left_out_shows_no_secret_either() -> None:
+    dropped = drop(
+        f"shop@1:test_a.py::test[{TOKEN}]", "shop", "", "timeout", f"by jane@corp.com {TOKEN}"
+    )
+    assert (dropped["key"], dropped["detail"]) == (
+        "shop@1:test_a.py::test[SECRET1]",
+        "by email1@example.com SECRET1",
+    )
+    long = row_of(
+        ["def f(x):\n"], [("line", 1, ("x", "1"), None, False, 0)], f"'{'.' * 280}{TOKEN}'"
+    )
+    assert TOKEN[:8] not in str(drop_trace(long, "secret", ""))
+
+
+def test_a_detail_can_be_written() -> None:
+    drop("k", "o", "", "error", "half \ud800")["detail"].encode()
 
 
 def test_a_key_over_several_lines_drops_the_trace() -> None:

@@ -18,6 +18,7 @@ from stages.trace.inputs.llm_settings import LLMEndpoint, LLMSettings
 from stages.trace.programs import shape
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.settings import TracePlacement, TraceSettings
+from stages.trace.shards import make_shard, read_rows
 from tests.stages.trace.corpus import PLACEMENT, SETTINGS, document, trace
 from tests.stages.trace.inputs.model_server import Reply, model_server
 
@@ -283,6 +284,48 @@ def test_what_does_not_end_dies_or_changes_is_dropped_with_its_reason(tmp_path):
         ("wild:placed", "nondeterministic"),
         ("wild:meddler", "tampered"),
     } <= said
+
+
+ODD = '''\
+class Half:
+    def __repr__(self):
+        return "\\ud800"
+
+
+def half(n):
+    """
+    >>> half(1)
+    """
+    n = Half()
+    return n
+
+
+def forger(n):
+    """
+    >>> forger(1)
+    """
+    from stages.trace.tracer.recording import Recording
+    forged = {"name": "forger", "arguments": "1", "outcome": "return", "result": ""}
+    Recording.to_json = lambda self: {**forged, "trace": [1]}
+    return n
+
+
+def fine(n):
+    """
+    >>> fine(1)
+    """
+    m = n + 1
+    return m
+'''
+
+
+def test_what_cannot_be_written_costs_itself_alone(tmp_path):
+    (tmp_path / "odd.py").write_text(ODD)
+    settings = TraceSettings(input_methods=("doctest",))
+    shard = shard_of(tmp_path / "odd.py", settings, (str(tmp_path),))
+    assert make_shard(shard, tmp_path).dropped == {"lost": 1, "not-text": 1}
+    (rows,) = read_rows(shard.name, tmp_path, ["name"])
+    assert rows.column("name").to_pylist() == ["odd:fine"]
 
 
 def test_flagged_traces_are_kept_on_request(tmp_path):

@@ -49,6 +49,11 @@ def change(value, path, to):
         (["trace", "steps", 0, 2], 10**9),
         (["trace", "steps", 0, 3], 0),
         (["trace", "steps", 0, 5], -1),
+        (["trace", "steps", 0, 5], 10**9),
+        (["trace", "locals", 0], [0]),
+        (["name"], None),
+        (["result"], None),
+        (["tampered"], "no"),
     ],
 )
 def test_what_is_no_recording_is_refused(path, to):
