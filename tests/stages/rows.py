@@ -18,6 +18,30 @@ def main():  # << START_OF_TRACE
 """
 
 
+PLAIN_TRACE = {
+    "source": "program",
+    "document": "",
+    "origin": "generator",
+    "licence": "Apache-2.0",
+    "entry": "main",
+    "arguments": "",
+    "literal": True,
+    "input_method": "generated",
+    "revision": "",
+    "test": "",
+    "pair": "",
+    "side": "",
+    "coverage": "",
+    "tampered": False,
+    "deterministic": True,
+    "outcome": "return",
+    "episode": 0,
+    "python": "3.11",
+    "sandbox": "bwrap",
+}
+"""What most columns of a generated program's whole trace hold."""
+
+
 def document_row(text: str, origin: str = "cpython") -> dict:
     digest = hashlib.sha256(text.encode()).hexdigest()
     return {
@@ -39,31 +63,13 @@ def program_row(a: int = 1, b: int = 3, step: int = 1, **changes: object) -> dic
     """Return the row of a real trace of `PROGRAM`; ``changes`` replace columns."""
     trace = record(PROGRAM.format(a=a, b=b, step=step))
     row = {
+        **PLAIN_TRACE,
         "key": hashlib.sha256(repr(trace).encode()).hexdigest(),
-        "source": "program",
-        "document": "",
-        "origin": "generator",
-        "licence": "Apache-2.0",
         "name": f"{a}:{b}:{step}",
         "context": trace.context,
-        "entry": "main",
-        "arguments": "",
-        "literal": True,
-        "input_method": "generated",
-        "revision": "",
-        "test": "",
-        "pair": "",
-        "side": "",
-        "coverage": "",
-        "tampered": False,
-        "deterministic": True,
         "frames": [frame.to_row() for frame in trace.frames],
-        "outcome": "return",
         "result": trace.frames[-1].value,
-        "episode": 0,
         "group": f"{a}",
-        "python": "3.11",
-        "sandbox": "bwrap",
     }
     return row | changes
 

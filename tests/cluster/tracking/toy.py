@@ -9,6 +9,7 @@ from pathlib import Path
 from cluster.dag.metrics import log_metrics, write_statistics
 from cluster.tracking.record import InputRef, NoTracker
 from stages.tables import DOCUMENTS, DROPPED, TRACES, TRAJECTORIES, write_table
+from tests.stages.rows import PLAIN_TRACE
 
 KINDS = {
     "crawl": "documents",
@@ -74,6 +75,7 @@ DROPS = [
 
 def trace(key, row):
     return {
+        **PLAIN_TRACE,
         "key": key,
         "source": "function",
         "document": row["sha256"],
@@ -83,22 +85,10 @@ def trace(key, row):
         "context": row["text"],
         "entry": "f",
         "arguments": "1",
-        "literal": True,
         "input_method": "doctest",
-        "revision": "",
-        "test": "",
-        "pair": "",
-        "side": "",
-        "coverage": "",
-        "tampered": False,
-        "deterministic": True,
         "frames": [],
-        "outcome": "return",
         "result": "2",
-        "episode": 0,
         "group": key,
-        "python": "3.11",
-        "sandbox": "bwrap",
     }
 
 

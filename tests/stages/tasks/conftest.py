@@ -9,6 +9,7 @@ import pytest
 from cluster.sandbox import Sandbox
 from model.trace import mark_line
 from stages.tasks.verify import PRELOAD
+from tests.stages.rows import PLAIN_TRACE
 
 
 @pytest.fixture(scope="session")
@@ -42,30 +43,14 @@ def trace_row(source: str, arguments: str, result: str, **changes) -> dict:
     context = mark_line(source, 1)
     key = hashlib.sha256(f"{context}{arguments}".encode()).hexdigest()
     row = {
+        **PLAIN_TRACE,
         "key": key,
-        "source": "program",
-        "document": "",
-        "origin": "generator",
-        "licence": "Apache-2.0",
         "name": key[:8],
         "context": context,
         "entry": "f",
         "arguments": arguments,
-        "literal": True,
-        "input_method": "generated",
-        "revision": "",
-        "test": "",
-        "pair": "",
-        "side": "",
-        "coverage": "",
-        "tampered": False,
-        "deterministic": True,
         "frames": frames_of(source, arguments, result),
-        "outcome": "return",
         "result": result,
-        "episode": 0,
         "group": key,
-        "python": "3.11",
-        "sandbox": "bwrap",
     }
     return {**row, **changes}
