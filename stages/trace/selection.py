@@ -11,10 +11,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+
+from model.trace import unmark
+from stages.trace.inputs.drivers import without_driver
 
 Row = Mapping[str, Any]
 Numbers = np.ndarray[Any, np.dtype[np.uint64]]
@@ -50,10 +54,11 @@ _DUPLICATE, _HELDOUT, _COVERAGE, _QUOTA = range(1, len(REASONS))
 SELECTION = (
     pa.field("split", pa.string(), nullable=False),  # train | heldout
     pa.field("key_id", pa.uint64(), nullable=False),  # the first 64 bits of the key
-    pa.field("context_id", pa.uint64(), nullable=False),  # digest of the context
+    pa.field("context_id", pa.uint64(), nullable=False),  # of the source, whatever enters it
     pa.field("call_id", pa.uint64(), nullable=False),  # of context and arguments, else of the key
     pa.field("function_id", pa.uint64(), nullable=False),  # of the function, whatever drives it
     pa.field("coverage_id", pa.uint64(), nullable=False),  # of function, lines and outcome
+    pa.field("pair_id", pa.uint64(), nullable=False),  # of the pair, 0 where there is none
     pa.field("tie", pa.uint64(), nullable=False),  # of all columns: orders what has the same key
     pa.field("events", pa.uint64(), nullable=False),  # frames
     pa.field("size", pa.uint64(), nullable=False),  # bytes of names and values
@@ -77,14 +82,18 @@ def selection_columns(row: Row) -> dict[str, Any]:
     """Return the columns `SELECTION` of a row that has its "split"."""
     key = int(row["key"][:16], 16)
     context = row["context"]
+    source = unmark(context)
+    if row["source"] == "function":  # one that yields is shown with each of its calls
+        source = without_driver(source)
     plain = {name: value for name, value in row.items() if name not in ("frames", "sandbox")}
     function = [row["group"], row["name"]]
     return {
         "key_id": key,
-        "context_id": _digest(context),
+        "context_id": _digest(source),
         "call_id": _digest([context, row["arguments"]]) if row["literal"] else key,
         "function_id": _digest(function),
         "coverage_id": _digest([*function, row["coverage"], row["outcome"]]),
+        "pair_id": _digest(row["pair"]) if row["pair"] else 0,
         "tie": _digest(plain),
         "events": len(row["frames"]),
         "size": sum(map(_size, row["frames"])),
@@ -152,7 +161,8 @@ def make_index(tables: Iterable[pa.Table]) -> Index:
 def select(index: Index, *, per_coverage: int, exception_fraction: float) -> Verdicts:
     """Return for each trace of an index its place in `REASONS`: 0 for what is kept.
 
-    First, what repeats another trace or call, and what trains on a held-out source, goes; then of
+    First, what repeats another trace or call, and what trains on a held-out source, goes, both
+    traces of a pair where one of them does; then of
     one function at most ``per_coverage`` traces of the same lines and outcome stay (0: all), but
     for generated programs, each of which is a function of its own, and for pairs; then, in each
     split, exceptions of functions beyond ``exception_fraction`` of all its traces go.
@@ -178,6 +188,7 @@ def _drop_repeats(index: Index, verdicts: Verdicts) -> None:
     heldout = index.where(lambda each: each.split == "heldout")
     held_contexts = np.unique(contexts[heldout])
     verdicts[~heldout & np.isin(contexts, held_contexts)] = _HELDOUT
+    _drop_halves(index, verdicts)
     context, seen = None, set[int]()
     for place in _order(index, "context_id").tolist():
         if verdicts[place]:
@@ -187,6 +198,21 @@ def _drop_repeats(index: Index, verdicts: Verdicts) -> None:
         names = {int(keys[place]), int(calls[place])}
         if names & seen:
             verdicts[place] = _DUPLICATE
+        else:
+            seen |= names
+
+
+def _drop_halves(index: Index, verdicts: Verdicts) -> None:
+    """Pairs of which a trace is in a pair before (a fix that was picked onto another branch)."""
+    keys, pairs = index.columns["key_id"], index.columns["pair_id"]
+    places = np.flatnonzero(pairs)
+    order = places[np.argsort(pairs[places], kind="stable")].tolist()
+    seen = set[int]()
+    for _, group in groupby(order, key=lambda place: int(pairs[place])):
+        both = list(group)
+        names = {int(keys[place]) for place in both}
+        if names & seen or len(names) < len(both) or verdicts[both].any():
+            verdicts[both] = np.maximum(verdicts[both], _DUPLICATE)
         else:
             seen |= names
 

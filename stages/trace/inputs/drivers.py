@@ -7,6 +7,7 @@ then starts there.
 from __future__ import annotations
 
 import ast
+import re
 import types
 from collections.abc import Callable
 from typing import Any, TypeGuard
@@ -25,6 +26,7 @@ _BODIES = {
     "context": "    with {call} as found:\n        return found\n",
 }
 _LINES_BETWEEN = 2
+_DRIVER = re.compile(rf"(?:(?:\nimport \w+)+\n)?\n\ndef {ENTRY}\(\):\n(?: .*\n)+\Z")
 
 
 def driver_source(kind: str, function: str, arguments: str) -> str:
@@ -51,6 +53,11 @@ def with_driver(shown: ShownSource, driver: str, last_line: int = 0) -> ShownSou
     numbers = {last_line + place: len(text) + place for place in range(1, len(more) + 1)}
     entry = len(text) + more.index(f"def {ENTRY}():\n") + 1
     return ShownSource((*text, *more), {**shown.numbers, **numbers}, shown.definitions, entry)
+
+
+def without_driver(text: str) -> str:
+    """Return a function's source as it was before `with_driver`, whatever it is called with."""
+    return _DRIVER.sub("", text)
 
 
 def load_driver(

@@ -149,6 +149,44 @@ def test_a_pair_is_never_thinned_and_wins():
     assert len(kept) == 4 and all(row["pair"] for row in kept)
 
 
+def side(pair, name, text):
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return plain(source="repository", pair=pair, side=name, literal=False, context=text, key=key)
+
+
+@pytest.mark.parametrize("names", ["pq", "qp"])
+def test_pairs_are_kept_or_left_out_whole(names):
+    first, second = names
+    picked = [side(pair, name, name) for pair in (first, second) for name in ("before", "after")]
+    assert Counter(row["pair"] for row in chosen(picked)).most_common(1)[0][1] == 2
+    assert len(chosen(picked)) == 2
+    found = [*picked[:2], side(second, "before", "before"), side(second, "after", "else")]
+    kept = chosen(found)
+    assert len(kept) == 2 and len({row["pair"] for row in kept}) == 1
+
+
+def test_a_pair_that_shows_no_difference_is_none():
+    assert not chosen([side("p", "before", "same"), side("p", "after", "same")])
+
+
+def test_what_a_pair_left_out_shows_others_may():
+    held = plain(split="heldout", context="before")
+    pair = [side("p", "before", "before"), side("p", "after", "after")]
+    alone = {**pair[1], "pair": ""}
+    assert chosen([held, *pair, alone]) == [held, alone]
+
+
+def test_a_heldout_source_is_known_whatever_calls_it():
+    text = "def f(n):{}\n    yield n\n"
+    driver = "\nimport math\n\n\ndef main():{}\n    return list(f({}))\n"
+    held = plain(split="heldout", context=text.format("") + driver.format("", 1))
+    other = plain(context=text.format("") + driver.format("  # << START_OF_TRACE", "math.pi"))
+    alone = plain(context=text.format("  # << START_OF_TRACE"))
+    assert chosen([held, other, alone]) == [held]
+    program = plain(source="program", context=text.format("") + driver.format("", 2))
+    assert program in chosen([held, program])
+
+
 def test_reasons_are_told_apart():
     found = [
         plain(split="heldout", context="x"),
