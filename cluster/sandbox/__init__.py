@@ -3,7 +3,7 @@
 Whatever executes crawled or generated code does it here::
 
     with Sandbox(preload=("stages.trace.worker",), limits=Limits(wall_seconds=5)) as box:
-        result = box.call("stages.trace.worker:trace_candidate", {"module": "heapq"})
+        result = box.call("stages.trace.worker:trace_one", {"source": text, "limits": {}})
         if result.outcome == "ok":
             use(result.value)
 
@@ -27,6 +27,7 @@ none refuses programs that nobody has vouched for.
     sweep.py       what it does after each call
     child.py       what happens in the fork
     framing.py     the length-framed protocol between the three
+    __main__.py    what this machine gives
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from stages.trace.tracer.source import Function, ShownSource, file_lines, functi
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _CONTEXT_MANAGERS = frozenset({"contextmanager", "contextlib.contextmanager"})
+_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,6 @@ def _kind(node: Function) -> str:
     if yields and any(ast.unparse(each) in _CONTEXT_MANAGERS for each in node.decorator_list):
         return "context"
     return "generator" if yields else "function"
-
-
-_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def _is_one_line(node: Function) -> bool:

@@ -143,10 +143,7 @@ def _calls(tree: ast.AST, module: _Module, name: str) -> Iterator[tuple[str, str
     """Yield (dotted name, argument source) of the literal calls of a module and its examples."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            target = _target(node.func, module, name)
-            arguments = _literal_arguments(node) if target else None
-            if target and arguments is not None:
-                yield target, arguments
+            yield from _literal_call(node, module, name)
         elif isinstance(node, ast.Constant) and ">>> " in str(node.value):
             yield from _calls_in_examples(str(node.value), module, name)
 
@@ -163,10 +160,15 @@ def _calls_in_examples(text: str, module: _Module, name: str) -> Iterator[tuple[
     both = _Module(module.functions, {**module.imports, **there.imports}, module.stars)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            target = _target(node.func, both, name)
-            arguments = _literal_arguments(node) if target else None
-            if target and arguments is not None:
-                yield target, arguments
+            yield from _literal_call(node, both, name)
+
+
+def _literal_call(node: ast.Call, module: _Module, name: str) -> Iterator[tuple[str, str]]:
+    """Yield what is called and with what, if both can be told from the source."""
+    target = _target(node.func, module, name)
+    arguments = _literal_arguments(node) if target else None
+    if target and arguments is not None:
+        yield target, arguments
 
 
 def _target(function: ast.expr, module: _Module, name: str) -> str | None:

@@ -9,7 +9,15 @@ each with a difficulty from 0 to 1:
     calls         helpers and recursion              closures    functions that keep variables
     containers    dicts, sets, tuples, strings       permutation five things that change places
 
-``python -m stages.trace.programs`` shows examples and what they are like.
+Each has a file of that name; beside them:
+
+    program.py   what a program and a family are
+    levels.py    the five levels
+    trial.py     statements, run as they are written
+    bounds.py    how large values may become
+    shape.py     what programs that differ in names alone share
+    survey.py    what the programs of a family are like
+    __main__.py  ``python -m stages.trace.programs``: that, and examples
 """
 
 from __future__ import annotations

@@ -33,12 +33,13 @@ class Options:
     """What to show."""
 
     family: Annotated[str, tyro.conf.arg(metavar="NAME")] = ""
-    """One of the families; all when there is none."""
+    """One of the families, or "level"; all families when there is none."""
     difficulty: float | None = None
-    """From 0 to 1; five of them when there is none."""
+    """From 0 to 1, of a level its number; five of them when there is none."""
     count: int = 300
     """Programs that the numbers are over."""
     seed: int = 0
+    """Chooses the programs."""
     index: int = 0
     """Which program is the example."""
 

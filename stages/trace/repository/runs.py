@@ -109,13 +109,7 @@ def run_session(
         "sources": list(folder.sources),
         "tracing": tracing,
         "digests_only": digests_only,
-        "limits": {
-            "events": settings.events,
-            "bytes": settings.bytes,
-            "value_chars": settings.value_chars,
-            "calls": settings.calls,
-            "depth": settings.depth,
-        },
+        "limits": _trace_limits(settings),
         "test_seconds": settings.test_seconds,
         "seconds": settings.session_seconds,
     }
@@ -135,6 +129,12 @@ def run_session(
         said = f"{result.outcome}: {result.error[-250:]}"
         return Session(said=said, cpu_seconds=spent, layer=layer)
     return Session(**result.value, cpu_seconds=spent, layer=layer)
+
+
+def _trace_limits(settings: RepositorySettings) -> dict[str, int]:
+    """Return the budgets of a trace, as `TraceLimits` takes them."""
+    names = ("events", "bytes", "value_chars", "calls", "depth")
+    return {name: getattr(settings, name) for name in names}
 
 
 def trace_tests(
@@ -160,6 +160,10 @@ def trace_tests(
     )
     made.engine = traced.engine
     made.cpu_seconds.update({"pytest": traced.cpu_seconds, "check": again.cpu_seconds})
+    for how, session in (("untraced", plain), ("traced", traced), ("traced again", again)):
+        if session.status not in _PYTEST_RAN:
+            said = f"{how}, tests that come later were not run: {session.said[-200:]}"
+            made.dropped.append(("", "session-cut", said))
     for name, error in plain.failed_files.items():
         made.dropped.append((name, "not-collected", error[-200:]))
     for test in sorted({*plain.tests, *plain.stopped}):

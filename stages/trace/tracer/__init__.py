@@ -1,6 +1,5 @@
 """The tracer: what a function did, line by line.
 
-whole_program.py  a program given as source, traced whole
 tracer.py      calls of functions as recordings, one execution at a time
 locks.py       what a traced program may not do, and what happens when it tries
 engine.py      which engine follows the program
@@ -11,6 +10,8 @@ recording.py   a trace in the making, and its budgets
 rendering.py   values as text, bounded
 arguments.py   a call's arguments as source
 source.py      which lines a trace shows
+alarm.py       the end of what takes too long
+whole_program.py   a program given as source, traced whole
 
 Nothing here imports more than the standard library: the tracer goes along into sandboxes, and into
 other interpreters.
