@@ -10,6 +10,7 @@ import pytest
 from stages.trace.repository import runs
 from stages.trace.repository.environment import Environment
 from stages.trace.repository.runs import Folder, Session, trace_tests
+from stages.trace.repository.session import _Told
 from stages.trace.repository.settings import RepositorySettings
 
 PASSED = "setup:passed call:passed teardown:passed"
@@ -58,6 +59,26 @@ def test_a_test_that_hangs_only_when_traced_is_dropped(monkeypatch: pytest.Monke
     traced = session({}, "1", stopped={"a": "timeout"})
     made = compare(monkeypatch, session({"a": PASSED}), traced, traced)
     assert made.dropped == [("a", "timeout", "traced, it did not come to its end")]
+
+
+def test_a_session_that_was_cut_says_that_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, traced = session({"a": PASSED}), session({"a": PASSED}, "1")
+    cut.status = None
+    made = compare(monkeypatch, cut, traced, traced)
+    assert [each[:2] for each in made.dropped] == [("", "session-cut")]
+    assert made.recordings
+
+
+@pytest.mark.parametrize(("name", "value"), [("calls", 7), ("result", "2")])
+def test_the_number_of_calls_is_no_part_of_what_is_compared(name: str, value: object) -> None:
+    """`subprocess.run` makes more or fewer of them as the other process is scheduled."""
+    told = _Told()
+    told.hear({"file": "x.py", "start": 0, "lines": 3}, False)
+    step = ["line", 2, None, None, False, 0]
+    recording = {"calls": 3, "result": "1", "trace": {"steps": [step]}}
+    told.hear({"test": "a", "recording": {**recording, "trace": {"steps": [[*step]]}}}, False)
+    told.hear({"test": "b", "recording": {**recording, name: value}}, False)
+    assert (told.digests["a"] == told.digests["b"]) == (name == "calls")
 
 
 def test_a_session_that_did_not_run_is_dropped_whole(monkeypatch: pytest.MonkeyPatch) -> None:
