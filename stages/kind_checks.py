@@ -146,5 +146,3 @@ def digest_evaluation(folder: Path) -> str:
 def check_report(folder: Path) -> None:
     """Check that the page is there."""
     _need(folder, "index.html")
-
-
