@@ -88,11 +88,11 @@ class Yield:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("packages", nargs="*", default=PACKAGES)
+    parser.add_argument("packages", nargs="*", default=PACKAGES, help="that are installed")
     parser.add_argument("--functions", type=int, default=320, help="of each package, at most")
     parser.add_argument("--library", type=int, default=900, help="of the standard library")
-    parser.add_argument("--methods", default=",".join(RUNS))
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--methods", default=",".join(RUNS), help="lines of the table")
+    parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args()
     documents = list(_library())
     for name in options.packages:

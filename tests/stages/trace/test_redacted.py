@@ -1,3 +1,5 @@
+"""Traces in which secrets and addresses were shown."""
+
 from typing import Any
 
 from stages.trace.counts import drop, drop_trace

@@ -242,6 +242,34 @@ def test_after():
 """,
     "tests/test_syntax.py": "def test_nothing(:\n",
 }
+
+CONTEXT = """\
+# src/shop/prices.py
+import math
+from fractions import (
+    Fraction,
+)
+RATE = Fraction(1, 5)
+
+class Basket(
+    Base,
+):
+    def add(self, price):
+        self.things.append(price)
+        return self
+
+    def total(self):
+        return with_tax(sum(self.things))
+
+def with_tax(net):
+    return math.floor(net + net * RATE)
+
+# tests/test_prices.py
+def test_total(basket):
+    assert basket.add(5).total() == 18
+"""
+"""Of the trace of `test_total`, without its mark."""
+
 FIXED = {
     "src/shop/words.py": FILES["src/shop/words.py"].replace('split(" ")', "split()"),
     "tests/test_words.py": """\

@@ -1,8 +1,10 @@
+"""The context of a trace: what it enters, and what that uses."""
+
 import pytest
 
 from stages.trace.repository.context import gather
 from stages.trace.repository.errors import Refused
-from tests.stages.trace.repository.conftest import FILES
+from tests.stages.trace.repository.conftest import CONTEXT, FILES
 
 SOURCES = {name: text for name, text in FILES.items() if name.endswith(".py")}
 PRICES, TESTS = "src/shop/prices.py", "tests/test_prices.py"
@@ -21,34 +23,7 @@ def test_only_what_the_trace_enters_is_shown_with_what_it_uses() -> None:
         (PRICES, line_of(PRICES, "    return math.floor(net + net * RATE)")),
     ]
     context = gather(SOURCES, places)
-    assert (
-        "".join(context.text)
-        == """\
-# src/shop/prices.py
-import math
-from fractions import (
-    Fraction,
-)
-RATE = Fraction(1, 5)
-
-class Basket(
-    Base,
-):
-    def add(self, price):
-        self.things.append(price)
-        return self
-
-    def total(self):
-        return with_tax(sum(self.things))
-
-def with_tax(net):
-    return math.floor(net + net * RATE)
-
-# tests/test_prices.py
-def test_total(basket):
-    assert basket.add(5).total() == 18
-"""
-    )
+    assert "".join(context.text) == CONTEXT
     numbers = context.numbers()
     for name, line in places:
         shown = context.text[numbers[name, line] - 1]

@@ -1,3 +1,5 @@
+"""Environments of a repository's tests: one that exists, one made from wheels."""
+
 from pathlib import Path
 
 from stages.trace.repository.environment import environment_of, wheel_digests

@@ -15,7 +15,7 @@ from stages.trace.repository.rows import Refused, Row, Subject, rows_of
 from stages.trace.repository.runs import Traced, outcome_word, read_folder, trace_tests
 from stages.trace.repository.tree import tree_at
 from stages.trace.settings import TraceSettings
-from tests.stages.trace.repository.conftest import Repository
+from tests.stages.trace.repository.conftest import CONTEXT, Repository
 from tests.stages.trace.tracer.invariants import check_row
 
 P = "tests/test_prices.py"
@@ -101,34 +101,7 @@ def test_every_source_is_the_line_of_the_context_that_it_names(run: Run) -> None
 
 def test_a_trace_enters_the_repository_and_steps_over_the_rest(run: Run) -> None:
     (row,) = run.rows[f"{P}::test_total"]
-    assert (
-        row["context"]
-        == """\
-# src/shop/prices.py
-import math
-from fractions import (
-    Fraction,
-)
-RATE = Fraction(1, 5)
-
-class Basket(
-    Base,
-):
-    def add(self, price):
-        self.things.append(price)
-        return self
-
-    def total(self):
-        return with_tax(sum(self.things))
-
-def with_tax(net):
-    return math.floor(net + net * RATE)
-
-# tests/test_prices.py
-def test_total(basket):  # << START_OF_TRACE
-    assert basket.add(5).total() == 18
-"""
-    )
+    assert row["context"] == CONTEXT.replace("(basket):", "(basket):  # << START_OF_TRACE")
     steps = [(frame["event"], frame["source"].strip(), frame["depth"]) for frame in row["frames"]]
     assert steps == [
         ("call", "def test_total(basket):", 0),

@@ -1,3 +1,5 @@
+"""The files of a repository at a revision, read without touching it."""
+
 import subprocess
 from pathlib import Path
 
