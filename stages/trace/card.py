@@ -184,7 +184,7 @@ def _promises(settings: TraceSettings) -> str:
         "Values are texts of bounded length; addresses of objects are not shown.",
         "Globals, files and the network are not recorded; code in C is stepped over.",
         "The same settings and inputs give the same digest on any number of workers.",
-        "No source text is in both splits.",
+        "No source, as traces show it, is in both splits.",
         "Secrets and e-mail addresses in sources and values are replaced by placeholders.",
     ]
     if settings.keep_flagged:

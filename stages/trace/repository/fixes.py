@@ -57,7 +57,7 @@ def _trace_fix(
     after, before = tree_at(path, commit), tree_at(path, parent)
     changed = _changed(path, parent, commit)
     files = [name for name in test_files(changed, repository) if name in after.files]
-    if not files:
+    if not files or not shard.has_its_licence(after, made):
         return
     folders = {side: scratch / side / "repository" for side in ("before", "after")}
     after.export(folders["after"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from stages.trace.counts import drop
 from stages.trace.repository.environment import Environment, environment_of
 from stages.trace.repository.errors import RepositoryError
 from stages.trace.repository.fixes import trace_fixes
@@ -65,10 +66,26 @@ class RepositoryShard:
                     f"{self.repository.path} is another one than when the shard was made"
                 )
             before = len(made.rows)
-            self._trace_tree(tree, environment, made)
+            if self.has_its_licence(tree, made):
+                self._trace_tree(tree, environment, made)
             successful += len(made.rows) > before
             _LOG.info("%s %s: %d traces", self.repository.name, revision[:12], len(made.rows))
         return made
+
+    def has_its_licence(self, tree: Tree, made: Made) -> bool:
+        """Say whether a revision is under the head's licence, and drop it when it is not.
+
+        What the settings state is stated of every revision.
+        """
+        try:
+            said = licence_of_tree(tree, self.repository)
+        except RepositoryError as error:
+            said = str(error)
+        if said != self.licence:
+            origin = self.repository.name
+            key, detail = f"{origin}@{tree.revision[:19]}:", f"{said}; the head: {self.licence}"
+            made.dropped.append(drop(key, origin, "", "licence", detail))
+        return said == self.licence
 
     def _trace_tree(self, tree: Tree, environment: Environment, made: Made) -> None:
         files = self.files or tuple(test_files(tree.files, self.repository))

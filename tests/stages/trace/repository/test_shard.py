@@ -71,6 +71,14 @@ def test_earlier_commits_are_tried_until_enough_come_to_traces(repository: Repos
     assert made.tried["pytest"] == 2 and made.layer
 
 
+def test_what_was_under_another_licence_is_left_out(repository: Repository) -> None:
+    settings = repository.settings(commits=1, max_fixes=1, test_files=("test_words.py",))
+    for shard in shards_of(settings)[-2:]:
+        made = replace(shard, licence="GPL-3.0-only").trace()
+        assert not made.rows and {row["reason"] for row in made.dropped} == {"licence"}
+        assert "MIT; the head: GPL-3.0-only" in made.dropped[0]["detail"]
+
+
 def test_a_shard_comes_to_the_same_rows_every_time(repository: Repository) -> None:
     (shard,) = shards_of(repository.settings(test_files=("test_words.py",)))
     one, other = shard.trace(), shard.trace()
