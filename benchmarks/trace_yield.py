@@ -34,7 +34,7 @@ from stages.trace.inputs import METHODS
 from stages.trace.inputs.drivers import with_driver
 from stages.trace.inputs.harvest import harvest
 from stages.trace.settings import TraceSettings
-from stages.trace.tracer.recording import Recording
+from stages.trace.tracer.recording import USABLE, Recording
 
 PACKAGES = ["more_itertools", "toolz", "boltons", "networkx", "sympy", "sortedcontainers"]
 PACKAGES += ["packaging", "markupsafe", "werkzeug", "jinja2", "pygments", "dateutil", "mpmath"]
@@ -42,7 +42,6 @@ EXCLUDED = {"test", "tests", "testing", "site-packages", "idlelib", "lib2to3", "
 SUBSET = {"sympy": ("ntheory", "combinatorics", "utilities", "polys", "sets", "functions")}
 BATCH = 120
 LIMITS = {"events": 400, "bytes": 40_000, "value_chars": 80, "calls": 20_000}
-WORTH = ("return", "exception", "event-budget", "byte-budget")
 RUNS: dict[str, tuple[str, ...]] = {
     "doctest": ("doctest",),
     "unittest": ("unittest",),
@@ -255,7 +254,7 @@ def _add(total: Yield, method: str, candidate: Candidate, outcome: Json) -> None
         ill = recording.outcome == "exception" and recording.result.startswith(
             ("TypeError", "AttributeError")
         )
-        worth = recording.lines >= 2 and recording.outcome in WORTH
+        worth = recording.lines >= 2 and recording.outcome in USABLE
         if each["method"] not in counted or not worth or (ill and each["method"] == "fuzz"):
             continue
         valid = True

@@ -13,7 +13,7 @@ from typing import Any
 
 from model.trace import unmark
 from stages.redaction import Redactor
-from stages.trace.rows import trace_key
+from stages.trace.rows import trace_key, values_of
 
 Row = dict[str, Any]
 
@@ -27,7 +27,7 @@ def redact_row(row: Row) -> Row | None:
     the reason is "secret".
     """
     shown = [row[name] for name in _TEXTS]
-    values = _values(row["frames"])
+    values = values_of(row["frames"])
     texts = [*shown, *values]
     redacted = Redactor().redact(texts)
     if redacted == texts:
@@ -55,17 +55,6 @@ def redact_row(row: Row) -> Row | None:
         "literal": row["literal"] and not computed and _does_the_same(row, changed),
         "key": trace_key(changed["context"], changed["entry"], frames),
     }
-
-
-def _values(frames: list[dict[str, Any]]) -> list[str]:
-    """Return the distinct values, each of which is looked at once."""
-    found: dict[str, None] = {}
-    for frame in frames:
-        if frame["value"] is not None:
-            found[frame["value"]] = None
-        for each in frame["locals"] or ():
-            found[each["value"]] = None
-    return list(found)
 
 
 def _does_the_same(row: Row, changed: Row) -> bool:

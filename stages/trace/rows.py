@@ -12,17 +12,15 @@ from model.frames import Frame
 from model.trace import mark_line
 from stages.trace.candidates import Candidate
 from stages.trace.episodes import cut_episodes
-from stages.trace.inputs.drivers import with_driver
+from stages.trace.inputs.drivers import ENTRY, with_driver
 from stages.trace.programs import shape
 from stages.trace.settings import TraceSettings
-from stages.trace.tracer.recording import Recording
-from stages.trace.tracer.source import ShownSource
+from stages.trace.tracer.recording import USABLE, Recording
 
 Row = dict[str, Any]
 Found = Mapping[str, Any]
 """A recording as the sandbox sent it: `Recording.to_json`, with its "method" and "digest"."""
 
-_KEPT = frozenset({"return", "exception", "event-budget", "byte-budget"})
 _DEFAULTS: Row = {
     "document": "",
     "revision": "",
@@ -45,6 +43,17 @@ def coverage(frames: Sequence[Mapping[str, Any]]) -> str:
     """Return a digest of which lines were executed, however often and in whatever order."""
     lines = sorted({frame["line"] for frame in frames if frame["event"] == "line"})
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()[:16]
+
+
+def values_of(frames: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the different values that frames show, as texts."""
+    found: dict[str, None] = {}
+    for frame in frames:
+        if frame["value"] is not None:
+            found[frame["value"]] = None
+        for each in frame["locals"] or ():
+            found[each["value"]] = None
+    return list(found)
 
 
 def trace_row(
@@ -96,11 +105,11 @@ def program_row(found: Found, settings: TraceSettings, layer: str) -> Row:
 def function_row(found: Found, candidate: Candidate, layer: str, deterministic: bool) -> Row:
     """Return the row of one call of a real function; its group is its document."""
     driver = found.get("driver", "")
-    shown: ShownSource = with_driver(candidate.shown, driver) if driver else candidate.shown
+    shown = with_driver(candidate.shown, driver)
     recording = Recording.from_json(found, shown.text)
     return trace_row(
         context=mark_line("".join(shown.text), shown.entry_line),
-        entry="main" if driver else candidate.function,
+        entry=ENTRY if driver else candidate.function,
         frames=recording.frames,
         source="function",
         document=candidate.document,
@@ -165,7 +174,7 @@ def unfit(row: Row, settings: TraceSettings) -> tuple[str, str] | None:
         return "call-budget", "its callees, which are stepped over, make too many calls"
     if row["tampered"] and not settings.keep_flagged:
         return "tampered", "the program meddled with tracing"
-    if row["outcome"] not in _KEPT:
+    if row["outcome"] not in USABLE:
         return "lost", "the stack ran out, or tracing was ended by the program"
     if not _is_text(row):
         return "not-text", "a value has half of a surrogate pair, which no file can hold"
@@ -179,12 +188,8 @@ def unfit(row: Row, settings: TraceSettings) -> tuple[str, str] | None:
 
 def _is_text(row: Row) -> bool:
     """Say whether what the program showed can be written: a ``__repr__`` may return anything."""
-    shown = {row["arguments"], row["result"]}
-    for frame in row["frames"]:
-        shown.add(frame["value"] or "")
-        shown.update(each["value"] for each in frame["locals"] or ())
     try:
-        "".join(shown).encode()
+        "".join([row["arguments"], row["result"], *values_of(row["frames"])]).encode()
     except UnicodeEncodeError:
         return False
     return True

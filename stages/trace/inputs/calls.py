@@ -14,13 +14,13 @@ from typing import Any
 
 from stages.trace.inputs.drivers import ENTRY, driver_source, load_driver, with_driver
 from stages.trace.tracer.arguments import read_arguments
+from stages.trace.tracer.recording import USABLE
 from stages.trace.tracer.source import ShownSource
 from stages.trace.tracer.tracer import Recording, Target, TraceLimits, Tracer, TraceStopped
 
 Json = dict[str, Any]
 
 _LINES = 2
-_WORTH = frozenset({"return", "exception", "event-budget", "byte-budget"})
 
 
 class NotTraceable(LookupError):  # noqa: N818  it says what a function is, nothing went wrong
@@ -148,7 +148,7 @@ def is_literal(arguments: str) -> bool:
 
 def to_json(recording: Recording, driver: str = "") -> Json:
     """Return a recording as the worker hands it on; ``valid``: it shows something."""
-    valid = recording.lines >= _LINES and recording.outcome in _WORTH
+    valid = recording.lines >= _LINES and recording.outcome in USABLE
     return {**recording.to_json(), "driver": driver, "valid": valid}
 
 

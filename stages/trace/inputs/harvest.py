@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stages.trace.tracer.arguments import read_arguments
+from stages.trace.tracer.source import Function
 
 _CHARS = 300
 _KEPT = 16  # argument lists of one function: those whose hashes are smallest
 _HOPS = 8  # re-exports that are followed
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(slots=True)
@@ -108,7 +107,7 @@ def _names(tree: ast.AST, name: str, is_package: bool) -> _Module:
     module = _Module()
     twice: set[str] = set()
     for node in getattr(tree, "body", ()):
-        if isinstance(node, _Function):
+        if isinstance(node, Function):
             module.functions.add(node.name)
     for node in ast.walk(tree):
         for bound, target in _imported(node, name, is_package):

@@ -38,6 +38,10 @@ class TraceLimits:
         return asdict(self)
 
 
+USABLE = frozenset({"return", "exception", "event-budget", "byte-budget"})
+"""Outcomes of a trace that may be kept: it came to its end, or to that of its own budgets."""
+
+
 class TraceStopped(BaseException):
     """Raised inside the program when a budget is spent, unless it may go on."""
 
