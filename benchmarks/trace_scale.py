@@ -114,7 +114,7 @@ def _context(folder: Path, settings: TraceSettings) -> StepContext:
 def main() -> None:
     """Measure every size in a process of its own and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("traces", nargs="*", type=int, default=list(SIZES))
+    parser.add_argument("traces", nargs="*", type=int, default=SIZES, help="programs of each run")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
