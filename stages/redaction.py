@@ -80,7 +80,13 @@ def _secret_patterns() -> tuple[re.Pattern[str], ...]:
     found: list[re.Pattern[str]] = []
     for module, name in _PLUGINS:
         found += getattr(import_module(f"detect_secrets.plugins.{module}"), name).denylist
-    return tuple(found)
+    return tuple(map(_to_its_end, found))
+
+
+def _to_its_end(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """Return a pattern that takes all of a token: that of JWTs leaves off before the signature."""
+    lazy = pattern.pattern.endswith("*?")
+    return re.compile(pattern.pattern[:-1], pattern.flags) if lazy else pattern
 
 
 _HINTS = (
@@ -90,7 +96,7 @@ _HINTS = (
     "k_live_",
 )
 _RARE = re.compile(
-    r"\b[MNO][\w-]{23,25}\.[\w-]{6}\.|AC[a-z0-9]{32}|SK[a-z0-9]{32}|\b\d{8,10}:[\w-]{35}"
+    r"\b[MNO][\w-]{23,25}\.[\w-]{6}\.|AC[a-z0-9]{32}|SK[a-z0-9]{32}|\d{8,10}:[\w-]{35}"
 )
 """Without a hint, in lower case, or this pattern none of the plugins' matches: a quick look in
 place of twenty."""

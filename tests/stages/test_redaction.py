@@ -1,6 +1,6 @@
 import pytest
 
-from stages.redaction import Redactor, redact
+from stages.redaction import Redactor, _secret_patterns, redact
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"
 GITHUB = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -27,6 +27,46 @@ def test_what_belongs_to_someone_is_replaced(text: str, shown: str) -> None:
     found, counts = redact(text)
     assert found == shown
     assert counts.total() == 1
+
+
+X = "xY7" * 100
+TOKENS = (
+    *(f"{start}{'Q7' * 8}" for start in ("A3TX", "ABIA", "ACCA", "AKIA", "ASIA")),
+    f"AccountKey={X[:88]}",
+    f"M{X[:24]}.{X[:6]}.{X[:27]}",
+    *(f"gh{kind}_{X[:36]}" for kind in "pousr"),
+    *(f"gl{kind}-{X[:20]}" for kind in ("pat", "dt", "ft", "soat", "rt", "cbt")),
+    *(f"GR1348941{X[:20]}", f"glimt-{X[:25]}", f"glptt-{X[:40]}"),
+    *(f"glagent-{X[:50]}", f"gloas-{X[:64]}"),
+    f"eyJ{X[:20]}.eyJ{X[:20]}.{X[:20]}",
+    f"{'0a' * 16}-us12",
+    f"sk-{X[:20]}T3BlbkFJ{X[:20]}",
+    *(f"pypi-{start}{X[:70]}" for start in ("AgEIcHlwaS5vcmc", "AgENdGVzdC5weXBpLm9yZw")),
+    f"SG.{X[:22]}.{X[:43]}",
+    *("xoxp-12-34-ab", "https://hooks.slack.com/services/T1/B2/c3"),
+    f"sq0csp-{X[:43]}",
+    *(f"{kind}k_live_{X[:24]}" for kind in "rs"),
+    f"123456789:{X[:35]}",
+    *(f"{kind}{'0a' * 16}" for kind in ("AC", "SK")),
+)
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_tokens_of_every_known_form_are_replaced(token: str) -> None:
+    found, counts = redact(f"call('bot{token}', 1)" if token[0] == "1" else f"call('{token}', 1)")
+    assert token not in found and token[-12:] not in found
+    assert set(counts) == {"secret"}
+
+
+def test_every_pattern_has_its_token() -> None:
+    shown = [
+        pattern.pattern for pattern in _secret_patterns() if not any(map(pattern.search, TOKENS))
+    ]
+    assert [pattern[:3] for pattern in shown] == ["aws"]  # the next test's
+
+
+def test_of_an_assignment_the_secret_alone_is_replaced() -> None:
+    assert redact(f"aws_secret_key = '{X[:40]}'")[0] == "aws_secret_key = 'SECRET1'"
 
 
 @pytest.mark.parametrize(

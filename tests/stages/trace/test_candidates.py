@@ -183,6 +183,53 @@ def test_the_choice_takes_turns_and_does_not_depend_on_the_order():
     assert chosen == choose(found[::-1], settings)
 
 
+BODY = "def f(n):\n    m = n\n    return m\n"
+
+
+def found_in(*documents, **changes):
+    settings = TraceSettings(**{"min_functions_per_origin": 1, **changes})
+    found = [each for one in documents for each in candidates_of(one, "train", settings)]
+    return choose([each for each in found if isinstance(each, Candidate)], settings)
+
+
+def test_distributions_are_left_out_by_name_and_by_size():
+    many = BODY + BODY.replace("f(", "g(")
+    documents = (
+        document(many, "a.py", "a"),
+        document(many, "b.py", "b"),
+        document(BODY, "c.py", "c"),
+    )
+    chosen = found_in(*documents, excluded_origins=("b",), min_functions_per_origin=2)
+    assert sorted(each.name for each in chosen) == ["a:f", "a:g"]
+
+
+def test_functions_with_doctests_come_first():
+    names = [f"f{number}" for number in range(8)]
+    for name in names:
+        text = "".join(BODY.replace("f(", f"{each}(") for each in names)
+        text = text.replace(f"def {name}(n):", f'def {name}(n):\n    """>>> 1"""')
+        (chosen,) = found_in(document(text), max_functions=1)
+        assert chosen.function == name
+
+
+def test_of_one_module_in_two_documents_the_first_by_digest_counts():
+    documents = [{**document(BODY), "sha256": str(number)} for number in (3, 1, 2)]
+    for order in (documents, documents[::-1]):
+        (chosen,) = found_in(*order)
+        assert chosen.document == "1"
+
+
+def test_what_is_one_line_is_left_out_where_lines_are_asked_for():
+    text = "def f(n):\n    return n\n"
+    assert not found_in(document(text), min_lines=2) and found_in(document(text), min_lines=1)
+
+
+def test_a_definition_that_no_mark_fits_behind_is_left_out():
+    text = "def f(n) \\\n        -> int:\n    m = n\n    return m\n"
+    (skipped,) = candidates_of(document(text), "train", TraceSettings())
+    assert skipped.reason == "unmarkable"
+
+
 def call(function, *positional, **keywords):
     bound = inspect.signature(function).bind(*positional, **keywords)
     bound.apply_defaults()
