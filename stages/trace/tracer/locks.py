@@ -1,7 +1,8 @@
 """What would take the trace away is locked while a program is traced, and who tries it is noticed.
 
 In the place of those functions of ``sys``, ``threading`` and (from Python 3.12 on)
-``sys.monitoring`` that install trace and profile functions the program finds some that do nothing.
+``sys.monitoring`` that install trace and profile functions, or trace what a trace function calls
+(``call_tracing``), the program finds some that do nothing.
 To call one, or to put something else in its place, is tampering; to ask which trace function there
 is (``gettrace``) is none, and finds None. Whoever kept the real functions from before can use them:
 that is seen at the end, by what is installed then. What a program does to a frame's ``f_trace`` the
@@ -17,7 +18,10 @@ from contextlib import contextmanager
 from typing import Any
 
 _LOCKED = {
-    sys: ("settrace", "setprofile", "_settraceallthreads", "_setprofileallthreads"),
+    sys: (
+        *("settrace", "setprofile", "_settraceallthreads", "_setprofileallthreads"),
+        "call_tracing",
+    ),
     threading: ("settrace", "setprofile", "settrace_all_threads", "setprofile_all_threads"),
 }
 _MONITORING = (

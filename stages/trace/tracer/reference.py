@@ -207,7 +207,8 @@ class Engine:
 
     def _spend(self, size: int) -> bool:
         """Count a frame; say whether it may be shown."""
-        assert self._open is not None
+        if self._open is None:  # a signal handler, while a value was rendered, has ended it
+            return False
         self._bytes += size
         if len(self._open.steps) >= self.limits.events:
             self._stop("event-budget")
@@ -270,7 +271,9 @@ class _Scope:
         """Return every local as text, and how many bytes a line that shows the changes takes."""
         seen, shown, size = self._seen, [], 0
         in_class = not frame.f_code.co_flags & inspect.CO_OPTIMIZED
-        for name, value in list(frame.f_locals.items()):
+        # a name that is free and the variable of a comprehension too comes twice among the items
+        found = frame.f_locals if in_class else dict(frame.f_locals)
+        for name, value in list(found.items()):
             if type(name) is not str:
                 continue  # a class body may write such into its namespace
             if name[:2] == "__" and (in_class or name == "__class__"):

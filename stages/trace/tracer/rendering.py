@@ -223,8 +223,9 @@ class _Walk:
                 return self._fields(value, kind, fields)
             text = array_text(value)
             if text is None:
-                if (isinstance(value, _SIZED) or _is_sized(kind)) and len(value) > _MANY_ITEMS:
-                    return f"<{kind.__name__} of {len(value)} items>"
+                is_sized = isinstance(value, _SIZED) or _is_sized(kind)
+                if is_sized and (length := len(value)) > _MANY_ITEMS:
+                    return f"<{kind.__name__} of {length} items>"
                 text = _unheard(value)
         except Exception:  # noqa: BLE001  the program's own code runs here
             return f"<unrepr {kind.__name__}>"

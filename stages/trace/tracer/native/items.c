@@ -22,7 +22,6 @@ trace_items_free(Items *items)
     if (items->all != items->few) {
         PyMem_Free(items->all);
     }
-    Py_XDECREF(items->iterator);
 }
 
 static int
@@ -45,6 +44,29 @@ items_room(Items *items, Py_ssize_t room)
     return 0;
 }
 
+/* Take what may be shown of a set. Up to Python 3.11 the iterator that is made may start a
+   collection of garbage, and that finalisers: the set is as they left it. */
+static int
+take_set(Items *items)
+{
+    PyObject *iterator = PyObject_GetIter(items->container);
+    int result = iterator == NULL ? -1 : items_room(items, items->most);
+    while (result == 0 && items->count < items->most) {
+        PyObject *item = PyIter_Next(iterator);
+        if (item == NULL) {
+            result = PyErr_Occurred() ? -1 : 0;
+            break;
+        }
+        items->all[items->count++] = item;
+    }
+    items->most = items->count; /* nothing is left to take */
+    Py_XDECREF(iterator);
+    if (result < 0) {
+        trace_items_free(items);
+    }
+    return result;
+}
+
 /* Take items until there are upto, or as many as may be shown. */
 int
 trace_items_take(Items *items, Py_ssize_t upto)
@@ -65,18 +87,9 @@ trace_items_take(Items *items, Py_ssize_t upto)
         }
         return 0;
     }
-    if (items->iterator != NULL) {
-        while (items->count < end) {
-            PyObject *item = PyIter_Next(items->iterator);
-            if (item == NULL) {
-                return PyErr_Occurred() ? -1 : 0;
-            }
-            items->all[items->count++] = item;
-        }
-        return 0;
-    }
     PyObject **from = PySequence_Fast_ITEMS(items->container);
-    for (; items->count < end; items->count++) {
+    Py_ssize_t size = PySequence_Fast_GET_SIZE(items->container);
+    for (; items->count < end && items->count < size; items->count++) {
         items->all[items->count] = Py_NewRef(from[items->count]);
     }
     return 0;
@@ -94,12 +107,7 @@ trace_items_start(Items *items, PyObject *container, Py_ssize_t size, Py_ssize_t
     items->most = size < most ? size : most;
     items->container = container;
     items->width = PyDict_CheckExact(container) ? 2 : 1;
-    items->iterator = NULL;
-    if (PyAnySet_CheckExact(container)) {
-        items->iterator = PyObject_GetIter(container);
-        return items->iterator == NULL ? -1 : 0;
-    }
-    return 0;
+    return PyAnySet_CheckExact(container) ? take_set(items) : 0;
 }
 
 /* Take the first keys and values of a mapping that is no plain dict. */
@@ -135,6 +143,7 @@ trace_items_of_mapping(Items *items, PyObject *mapping, Py_ssize_t left)
 int
 trace_complete_items(Walk *walk)
 {
+    walk->ran_code = true;
     for (int i = 0; i < walk->depth; i++) {
         if (walk->items[i] != NULL && trace_items_take(walk->items[i], PY_SSIZE_T_MAX / 4) < 0) {
             return -1;

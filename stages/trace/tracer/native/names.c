@@ -25,11 +25,12 @@ trace_render_names(RenderNames *names)
     names->class = PyUnicode_InternFromString("__class__");
     names->shape = PyUnicode_InternFromString("shape");
     names->bit_length = PyUnicode_InternFromString("bit_length");
+    names->import = PyUnicode_InternFromString("__import__");
     names->sized_types = PyTuple_Pack(6, &PyList_Type, &PyDict_Type, &PySet_Type, &PyTuple_Type,
                                       &PyUnicode_Type, &PyBytes_Type);
     if (names->qualname == NULL || names->name == NULL || names->dict == NULL
-        || names->repr == NULL || names->shape == NULL || names->class == NULL || names->bit_length == NULL
-        || names->sized_types == NULL) {
+        || names->repr == NULL || names->shape == NULL || names->class == NULL
+        || names->bit_length == NULL || names->import == NULL || names->sized_types == NULL) {
         return -1;
     }
     return from_module("collections.abc", "Mapping", &names->mapping) < 0
@@ -57,26 +58,25 @@ trace_render_visit(RenderNames *names, visitproc visit, void *arg)
 static int
 inherits(const PyTypeObject *type, PyObject *name)
 {
-    for (Py_ssize_t i = 0; type->tp_mro != NULL && i < PyTuple_GET_SIZE(type->tp_mro); i++) {
-        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i);
+    PyObject *mro = Py_XNewRef(type->tp_mro); /* a key's __eq__ may give the type other bases */
+    int found = 0;
+    for (Py_ssize_t i = 0; found == 0 && mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
         if (base->tp_dict == NULL || base == &PyBaseObject_Type) {
             continue; /* NULL: of a static type, from Python 3.12 on */
         }
-        if (PyDict_GetItemWithError(base->tp_dict, name) != NULL) {
-            return 1;
-        }
-        if (PyErr_Occurred()) {
-            return -1;
-        }
+        found = PyDict_Contains(base->tp_dict, name);
     }
-    return 0;
+    Py_XDECREF(mro);
+    return found;
 }
 
 static int
 find_facts(RenderNames *names, PyTypeObject *type, Facts *facts)
 {
-    int array = inherits(type, names->shape), lies = inherits(type, names->class);
-    if (array < 0 || lies < 0) {
+    int array = inherits(type, names->shape);
+    int lies = array < 0 ? -1 : inherits(type, names->class);
+    if (lies < 0) {
         return -1;
     }
     facts->may_be_array = array;
@@ -99,21 +99,23 @@ find_facts(RenderNames *names, PyTypeObject *type, Facts *facts)
     return 0;
 }
 
-const Facts *
-trace_facts(RenderNames *names, PyTypeObject *type)
+int
+trace_facts(RenderNames *names, PyTypeObject *type, Facts *facts)
 {
     Facts *place = &names->facts[((size_t)type >> 4) % FACTS];
     if (place->tag == 0 || place->tag != type->tp_version_tag
         || !PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG)) {
         Facts found;
         if (find_facts(names, type, &found) < 0) {
-            return NULL;
+            return -1;
         }
         PyObject *before = place->fields;
         *place = found;
         Py_XDECREF(before);
     }
-    return place;
+    *facts = *place;
+    Py_INCREF(facts->fields);
+    return 0;
 }
 
 void
@@ -136,6 +138,7 @@ trace_render_clear(RenderNames *names)
     Py_CLEAR(names->shape);
     Py_CLEAR(names->class);
     Py_CLEAR(names->bit_length);
+    Py_CLEAR(names->import);
     Py_CLEAR(names->sized_types);
     Py_CLEAR(names->mapping);
     Py_CLEAR(names->scrub);

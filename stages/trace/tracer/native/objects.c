@@ -38,9 +38,11 @@ append_attributes(Walk *walk, Items *items)
 static int
 append_type_name(Walk *walk, PyTypeObject *type)
 {
-    if (Py_TYPE(type) == &PyType_Type) { /* what __qualname__ gives there, without a look-up */
-        if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
-            return trace_text_str(walk->text, ((PyHeapTypeObject *)type)->ht_qualname);
+    bool is_heap = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE);
+    PyObject *own = is_heap ? ((PyHeapTypeObject *)type)->ht_qualname : NULL;
+    if (Py_TYPE(type) == &PyType_Type && (own == NULL || PyUnicode_CheckExact(own))) { /* what __qualname__ gives there, without a look-up */
+        if (own != NULL) {
+            return trace_text_str(walk->text, own);
         }
         const char *dot = strrchr(type->tp_name, '.');
         return trace_text_c(walk->text, dot != NULL ? dot + 1 : type->tp_name);
@@ -107,10 +109,10 @@ attributes_of(Walk *walk, PyObject *value, PyObject **attributes)
 
 /* An object without a __repr__ of its own shows its attributes, so that they count. */
 static int
-append_object(Walk *walk, PyObject *value)
+append_object(Walk *walk, PyObject *value, PyTypeObject *type)
 {
     Text *text = walk->text;
-    if (is_wrapped_yield(Py_TYPE(value))) {
+    if (is_wrapped_yield(type)) {
         return append_referent(walk, value);
     }
     PyObject *attributes = NULL;
@@ -127,7 +129,7 @@ append_object(Walk *walk, PyObject *value)
     }
     int result = -1;
     if (any < 0 || TEXT_LITERAL(text, "<") < 0
-        || append_type_name(walk, Py_TYPE(value)) < 0 || TEXT_LITERAL(text, " object") < 0) {
+        || append_type_name(walk, type) < 0 || TEXT_LITERAL(text, " object") < 0) {
         goto done;
     }
     if (any == 0) {
@@ -251,21 +253,19 @@ append_each_field(Walk *walk, PyObject *value, PyObject *fields)
 
 /* A dataclass, as its generated __repr__ has it. */
 static int
-append_fields(Walk *walk, PyObject *value, PyObject *fields)
+append_fields(Walk *walk, PyObject *value, PyTypeObject *type, PyObject *fields)
 {
     Text *text = walk->text;
     if (!trace_may_enter(walk, value)) {
         return TEXT_LITERAL(text, "...");
     }
-    if (append_type_name(walk, Py_TYPE(value)) < 0 || TEXT_LITERAL(text, "(") < 0) {
+    if (append_type_name(walk, type) < 0 || TEXT_LITERAL(text, "(") < 0) {
         return -1;
     }
-    Py_INCREF(fields);
     walk->items[walk->depth] = NULL;
     walk->open[walk->depth++] = value;
     int result = append_each_field(walk, value, fields);
     walk->depth--;
-    Py_DECREF(fields);
     return result < 0 ? -1 : TEXT_LITERAL(text, ")");
 }
 
@@ -297,11 +297,56 @@ is_instance(PyObject *value, PyObject *types, bool honest, unsigned long flags)
     return PyObject_IsInstance(value, types);
 }
 
+/* Append an instance of a type that tells what is shown of it. */
 static int
-append_fallible(Walk *walk, PyObject *value)
+append_instance(Walk *walk, PyObject *value, PyTypeObject *type, const Facts *facts)
 {
     Text *text = walk->text;
-    PyTypeObject *type = Py_TYPE(value);
+    if (type->tp_repr == PyBaseObject_Type.tp_repr) {
+        int is_type = is_instance(
+            value, (PyObject *)&PyType_Type, facts->honest, Py_TPFLAGS_TYPE_SUBCLASS);
+        if (is_type < 0) {
+            return -1;
+        }
+        if (!is_type) {
+            return append_object(walk, value, type);
+        }
+    }
+    if (facts->fields != Py_None) {
+        return append_fields(walk, value, type, facts->fields);
+    }
+    if (facts->may_be_array) {
+        PyObject *array = PyObject_CallOneArg(walk->names->array_text, value);
+        if (array == NULL || array != Py_None) {
+            return append_scrubbed(walk, array, value);
+        }
+        Py_DECREF(array);
+    }
+    int sized = facts->sized ? 1
+                : is_instance(value, walk->names->sized_types, facts->honest, SIZED);
+    if (sized < 0) {
+        return -1;
+    }
+    if (sized) {
+        Py_ssize_t length = PyObject_Size(value);
+        if (length < 0) {
+            return -1;
+        }
+        if (length > MANY_ITEMS) {
+            char count[48];
+            PyOS_snprintf(count, sizeof(count), " of %zd items>", length);
+            return TEXT_LITERAL(text, "<") < 0
+                   || trace_text_attribute(text, (PyObject *)type, walk->names->name) < 0
+                   ? -1 : trace_text_c(text, count);
+        }
+    }
+    return append_scrubbed(walk, unheard_repr(walk->names, value), value);
+}
+
+static int
+append_fallible(Walk *walk, PyObject *value, PyTypeObject *type)
+{
+    Text *text = walk->text;
     if (type == &PyModule_Type) {
         PyObject *name = PyObject_GetAttr(value, walk->names->name);
         if (name == NULL) {
@@ -330,48 +375,13 @@ append_fallible(Walk *walk, PyObject *value)
     if (PyGen_CheckExact(value) || PyCoro_CheckExact(value)) {
         return append_suspended(walk, value);
     }
-    const Facts *facts = trace_facts(walk->names, type);
-    if (facts == NULL) {
+    Facts facts;
+    if (trace_facts(walk->names, type, &facts) < 0) {
         return -1;
     }
-    bool honest = facts->honest, may_be_array = facts->may_be_array, shows_all = facts->sized;
-    if (type->tp_repr == PyBaseObject_Type.tp_repr) {
-        int is_type = is_instance(value, (PyObject *)&PyType_Type, honest, Py_TPFLAGS_TYPE_SUBCLASS);
-        if (is_type < 0) {
-            return -1;
-        }
-        if (!is_type) {
-            return append_object(walk, value);
-        }
-    }
-    if (facts->fields != Py_None) {
-        return append_fields(walk, value, facts->fields);
-    }
-    if (may_be_array) {
-        PyObject *array = PyObject_CallOneArg(walk->names->array_text, value);
-        if (array == NULL || array != Py_None) {
-            return append_scrubbed(walk, array, value);
-        }
-        Py_DECREF(array);
-    }
-    int sized = shows_all ? 1 : is_instance(value, walk->names->sized_types, honest, SIZED);
-    if (sized < 0) {
-        return -1;
-    }
-    if (sized) {
-        Py_ssize_t length = PyObject_Size(value);
-        if (length < 0) {
-            return -1;
-        }
-        if (length > MANY_ITEMS) {
-            char count[48];
-            PyOS_snprintf(count, sizeof(count), " of %zd items>", length);
-            return TEXT_LITERAL(text, "<") < 0
-                   || trace_text_attribute(text, (PyObject *)type, walk->names->name) < 0
-                   ? -1 : trace_text_c(text, count);
-        }
-    }
-    return append_scrubbed(walk, unheard_repr(walk->names, value), value);
+    int result = append_instance(walk, value, type, &facts);
+    Py_DECREF(facts.fields);
+    return result;
 }
 
 /* Append what may run the program's own code, or its name where that fails. */
@@ -383,16 +393,16 @@ trace_walk_other(Walk *walk, PyObject *value)
     if (trace_complete_items(walk) < 0) {
         return -1;
     }
-    if (append_fallible(walk, value) == 0) {
-        return 0;
+    PyTypeObject *type = (PyTypeObject *)Py_NewRef(Py_TYPE(value)); /* it may change its class */
+    int result = append_fallible(walk, value, type);
+    if (result < 0 && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+        walk->depth = depth;
+        trace_text_shorten(walk->text, start);
+        result = TEXT_LITERAL(walk->text, "<unrepr ") < 0
+                 || trace_text_attribute(walk->text, (PyObject *)type, walk->names->name) < 0
+                 ? -1 : TEXT_LITERAL(walk->text, ">");
     }
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
-        return -1;
-    }
-    PyErr_Clear();
-    walk->depth = depth;
-    trace_text_shorten(walk->text, start);
-    return TEXT_LITERAL(walk->text, "<unrepr ") < 0
-           || trace_text_attribute(walk->text, (PyObject *)Py_TYPE(value), walk->names->name) < 0
-           ? -1 : TEXT_LITERAL(walk->text, ">");
+    Py_DECREF(type);
+    return result;
 }

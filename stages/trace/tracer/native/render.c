@@ -4,7 +4,7 @@
 
 /* Whether a dict's item is what exec puts into a namespace: 1, 0 or -1. */
 static int
-is_builtins(PyObject *key, PyObject *value)
+is_builtins(Walk *walk, PyObject *key, PyObject *value)
 {
     if (!PyUnicode_CheckExact(key) || PyUnicode_CompareWithASCIIString(key, "__builtins__") != 0) {
         return 0;
@@ -15,7 +15,7 @@ is_builtins(PyObject *key, PyObject *value)
     if (!PyDict_Check(value)) {
         return 0;
     }
-    return PyDict_GetItemString(value, "__import__") != NULL;
+    return trace_complete_items(walk) < 0 ? -1 : PySequence_Contains(value, walk->names->import);
 }
 
 static int
@@ -31,7 +31,7 @@ append_parts(Walk *walk, Items *items)
         }
         bool enough = walk->left <= 0;
         if (!enough && is_dict) {
-            int skipped = is_builtins(items->all[i], items->all[i + 1]);
+            int skipped = is_builtins(walk, items->all[i], items->all[i + 1]);
             if (skipped < 0) {
                 return -1;
             }
@@ -146,9 +146,10 @@ trace_render(RenderNames *names, Text *text, PyObject *value, const RenderLimits
         walk.left = limits->chars;
         walk.attributes = limits->attributes;
         walk.looked_at = 0;
+        walk.ran_code = false;
         walk.depth = 0;
         result = trace_walk(&walk, value);
-        if (PyList_CheckExact(value) || PyTuple_CheckExact(value)) {
+        if (!walk.ran_code && (PyList_CheckExact(value) || PyTuple_CheckExact(value))) {
             looked_at = walk.looked_at;
         }
     }

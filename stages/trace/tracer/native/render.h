@@ -19,6 +19,7 @@ typedef struct {
 /* What the renderer needs of Python, owned by the module. */
 typedef struct {
     PyObject *qualname, *name, *dict, *bit_length; /* attribute names */
+    PyObject *import; /* a key of what __builtins__ may be */
     PyObject *sized_types;    /* tuple: built-in types whose subclasses may be long */
     PyObject *mapping;        /* collections.abc.Mapping */
     PyObject *repr, *shape, *class; /* attribute names */
@@ -39,14 +40,15 @@ void trace_render_clear(RenderNames *names);
 /* Whether instances of exactly this type never change: the same object has the same text. */
 bool trace_is_changeless(PyTypeObject *type);
 
-/* What is known of a type; NULL with an exception set. It holds until the next call. */
-const Facts *trace_facts(RenderNames *names, PyTypeObject *type);
+/* Find what is known of a type; its fields are a new reference. */
+int trace_facts(RenderNames *names, PyTypeObject *type, Facts *facts);
 
 /* Let go of what was kept of the program's types. */
 void trace_render_forget(RenderNames *names);
 
 /* Append the text of value in at most about limits->chars characters. Gives the number of items that were
-   looked at when value is exactly a list or tuple, else 0; -1 with an exception set. */
+   looked at when value is exactly a list or tuple and no code of the program ran, else 0; -1 with an
+   exception set. */
 Py_ssize_t trace_render(
     RenderNames *names, Text *text, PyObject *value, const RenderLimits *limits);
 

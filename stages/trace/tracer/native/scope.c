@@ -118,6 +118,7 @@ trace_scope_new(Engine *self, const Source *source, const PyCodeObject *code, bo
     scope->slots = NULL;
     scope->count = scope->room = 0;
     scope->locals = scope->shown = -1;
+    scope->complete = false;
     return scope;
 }
 
@@ -231,6 +232,18 @@ variables_of_dict(ModuleState *state, Variables *variables, PyObject *dict, bool
     return 0;
 }
 
+/* A name that is free and the variable of a comprehension too comes twice: that one hides it. */
+static bool
+is_taken(const Variables *variables, PyObject *name)
+{
+    for (Py_ssize_t i = 0; i < variables->count; i += 2) {
+        if (variables->all[i] == name) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int
 variables_of_mapping(ModuleState *state, Variables *variables, PyObject *mapping, bool in_class)
 {
@@ -250,8 +263,9 @@ variables_of_mapping(ModuleState *state, Variables *variables, PyObject *mapping
             Py_DECREF(items);
             return -1;
         }
-        if (!is_hidden(state, PyTuple_GET_ITEM(pair, 0), in_class)) {
-            variables->all[variables->count++] = Py_NewRef(PyTuple_GET_ITEM(pair, 0));
+        PyObject *name = PyTuple_GET_ITEM(pair, 0);
+        if (!is_hidden(state, name, in_class) && (in_class || !is_taken(variables, name))) {
+            variables->all[variables->count++] = Py_NewRef(name);
             variables->all[variables->count++] = Py_NewRef(PyTuple_GET_ITEM(pair, 1));
         }
     }
@@ -259,16 +273,56 @@ variables_of_mapping(ModuleState *state, Variables *variables, PyObject *mapping
     return 0;
 }
 
+#if PY_VERSION_HEX >= 0x030D0000
+/* Take the variables that the last frame showed, if they are all there are: 1, 0 or -1. The locals
+   of a function are a proxy from 3.13 on, whose items are made anew each time. */
 static int
-variables_take(Engine *self, Variables *variables, PyFrameObject *frame, bool in_class)
+variables_again(
+    const Engine *self, Variables *variables, const Scope *scope, PyFrameObject *frame,
+    PyObject *locals)
 {
+    if (!scope->complete || PyObject_Size(locals) != scope->shown) {
+        return 0;
+    }
+    if (variables_room(variables, 2 * scope->shown) < 0) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < scope->shown; i++) {
+        PyObject *name = self->texts[scope->locals + 2 * i];
+        PyObject *value = PyFrame_GetVar(frame, name);
+        if (value == NULL) { /* unbound since, and another is bound */
+            PyErr_Clear();
+            variables_free(variables);
+            return 0;
+        }
+        variables->all[variables->count++] = Py_NewRef(name);
+        variables->all[variables->count++] = value;
+    }
+    return 1;
+}
+#endif
+
+static int
+variables_take(Engine *self, Variables *variables, Scope *scope, PyFrameObject *frame)
+{
+    bool in_class = !(scope->flags & CO_OPTIMIZED);
     PyObject *locals = PyFrame_GetLocals(frame);
     if (locals == NULL) {
         return -1;
     }
+#if PY_VERSION_HEX >= 0x030D0000
+    int again = variables_again(self, variables, scope, frame, locals);
+    if (again != 0) {
+        Py_DECREF(locals);
+        return again < 0 ? -1 : 0;
+    }
+#endif
     int result = PyDict_CheckExact(locals)
                  ? variables_of_dict(self->state, variables, locals, in_class)
                  : variables_of_mapping(self->state, variables, locals, in_class);
+#if PY_VERSION_HEX >= 0x030D0000
+    scope->complete = result == 0 && !in_class && PyObject_Size(locals) == variables->count / 2;
+#endif
     Py_DECREF(locals);
     return result;
 }
@@ -364,7 +418,7 @@ int
 trace_snapshot(Engine *self, Scope *scope, PyFrameObject *frame, Py_ssize_t *size)
 {
     Variables variables;
-    if (variables_take(self, &variables, frame, !(scope->flags & CO_OPTIMIZED)) < 0) {
+    if (variables_take(self, &variables, scope, frame) < 0) {
         return -1;
     }
     int result = -1;
@@ -385,7 +439,7 @@ trace_snapshot(Engine *self, Scope *scope, PyFrameObject *frame, Py_ssize_t *siz
         }
         places[i] = place;
     }
-    result = scope_show(self, scope, places, count);
+    result = self->steps == NULL ? 0 : scope_show(self, scope, places, count);
 done:
     if (places != few) {
         PyMem_Free(places);

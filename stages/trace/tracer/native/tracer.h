@@ -1,5 +1,5 @@
-/* What an engine holds, and its parts in C: scopes in scope.c, events in tracer.c, the Python type
-   in module.c. */
+/* What an engine holds, and its parts in C: scopes in scope.c, recordings in recording.c, events
+   in tracer.c, the Python type in module.c. */
 
 #ifndef TRACE_TRACER_H
 #define TRACE_TRACER_H
@@ -16,6 +16,7 @@ typedef struct {
     PyObject *steps, *shown, *text, *numbers, *definitions, *f_trace; /* names of attributes */
     PyObject *module; /* "<module>" */
     PyObject *dunder_class;
+    unsigned long long recordings; /* of all engines: a frame keeps its scope for longer than one */
     RenderNames names;
 } ModuleState;
 
@@ -55,6 +56,7 @@ typedef struct {
     Slot *slots;
     Py_ssize_t count, room;
     Py_ssize_t locals, shown; /* place and number of the locals of its last frame, -1 at first */
+    bool complete; /* whether those were all there are, of a function */
 } Scope;
 
 /* A frame as recorded. It becomes a tuple when the recording is closed: until then nothing is made
@@ -82,6 +84,7 @@ typedef struct {
     Py_ssize_t max_events, max_bytes, max_calls, max_depth;
     RenderLimits render;
     bool any_entry, go_on, tracing;
+    bool busy; /* with an event: what runs meanwhile is not seen */
 
     /* sources, kept from one recording to the next */
     PyObject *asked; /* {file name: None or the place in sources} */
@@ -140,11 +143,25 @@ void trace_sources_free(Engine *engine);
 /* Note names that are new in a frame whose locals are not shown now. */
 int trace_locals_meet(PyFrameObject *frame);
 
-/* The Py_tracefunc. */
-int trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg);
+/* -- recordings: recording.c */
 
-/* Take the trace function away. */
-void trace_untrace(Engine *engine);
+/* What a recording that begins with a call of this code would show: a target and its source, or
+   just the source of its file: 1, 0 or -1. Neither: it begins none. */
+int trace_may_begin(Engine *engine, PyCodeObject *code, PyObject **target, Source **source);
+
+/* Open a recording if this is a call of a target that is wanted: 1, 0 or -1. */
+int trace_begin(Engine *engine, PyFrameObject *frame, PyCodeObject *code);
+
+/* Put a scope on the stack of those that are open. */
+int trace_push(Engine *engine, PyFrameObject *frame, Scope *scope);
+
+/* Record a frame: value is its text, NULL for the locals that the scope shows and that take size.
+   1 when the recording has ended. */
+int trace_record(Engine *engine, const Scope *scope, Event event, PyObject *value, bool unwinding,
+                 Py_ssize_t size);
+
+/* End the recording, a budget being spent: -1 when that ends the program too, else 1. */
+int trace_stop(Engine *engine, const char *outcome);
 
 /* End the recording of an entry that waits at a yield, if there is one. */
 int trace_leave_waiting(Engine *engine);
@@ -154,5 +171,11 @@ int trace_close(Engine *engine, const char *outcome, PyObject *result);
 
 /* Let go of the frames and scopes that are open, and of what was recorded. */
 void trace_clear(Engine *engine);
+
+/* Take the trace function away. */
+void trace_untrace(Engine *engine);
+
+/* The Py_tracefunc. */
+int trace_on_event(PyObject *engine, PyFrameObject *frame, int what, PyObject *arg);
 
 #endif

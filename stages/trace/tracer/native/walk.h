@@ -18,7 +18,6 @@ typedef struct {
     PyObject **all;
     Py_ssize_t count, room, most;
     PyObject *container; /* borrowed: whoever shows it holds it */
-    PyObject *iterator;  /* of a set, else NULL */
     Py_ssize_t place;    /* in a dict */
     Py_ssize_t shown;    /* how many were rendered */
     int width;           /* 2 where keys and values come in turn */
@@ -33,6 +32,7 @@ typedef struct {
     PyObject *open[DEPTH]; /* the containers that the walk is in; only compared */
     Items *items[DEPTH];   /* and their items; NULL for those that have none */
     Py_ssize_t looked_at;  /* how many items of the outermost container were */
+    bool ran_code;         /* whether code of the program may have run */
     int depth;
 } Walk;
 
