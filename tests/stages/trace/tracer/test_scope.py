@@ -13,6 +13,15 @@ from tests.stages.trace.tracer.traces import ENGINES, short, trace
 BOTH = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 
 
+def loaded(code, source, engine):
+    """Return the ``main`` of some code and a tracer of it, which shows ``source``."""
+    names = {}
+    exec(compile(code, "<program>", "exec"), names)
+    target = Target("main", names["main"], whole_source(source, "main"))
+    tracer = Tracer({names["main"].__code__: target}, TraceLimits(), engine=engine)
+    return names["main"], tracer
+
+
 class Files:
     """Files that call each other; the text of all that is shown grows as they are asked for."""
 
@@ -135,25 +144,19 @@ def test_names_that_pytest_adds_are_left_out(engine):
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id == "_":
             node.id = "@py_assert1"
-    names = {}
-    exec(compile(tree, "<rewritten>", "exec"), names)
-    assert "@py_assert1" in names["main"].__code__.co_varnames
-    target = Target("main", names["main"], whole_source(source, "main"))
-    tracer = Tracer({names["main"].__code__: target}, TraceLimits(), engine=engine)
+    main, tracer = loaded(tree, source, engine)
+    assert "@py_assert1" in main.__code__.co_varnames
     with tracer.watching():
-        names["main"]()
+        main()
     assert short(tracer.finished[0]) == ["C 1", "L 2", "L 3", "L 4 x=2", "R 4 2"]
 
 
 @BOTH
 def test_an_entry_that_is_a_generator_stays_open_while_it_waits(engine):
     source = "def main(n):\n    got = yield n\n    yield got\n"
-    names = {}
-    exec(compile(source, "<generator>", "exec"), names)
-    target = Target("main", names["main"], whole_source(source, "main"))
-    tracer = Tracer({names["main"].__code__: target}, TraceLimits(), engine=engine)
+    main, tracer = loaded(source, source, engine)
     with tracer.watching():
-        it = names["main"](1)
+        it = main(1)
         next(it)
         it.send(5)
         assert list(it) == []
@@ -174,11 +177,8 @@ def test_an_entry_that_is_a_generator_stays_open_while_it_waits(engine):
 @BOTH
 def test_an_entry_that_waits_when_the_tracer_stops_ends_with_what_it_yielded(engine):
     source = "def main(n):\n    yield n\n    yield 2\n"
-    names = {}
-    exec(compile(source, "<generator>", "exec"), names)
-    target = Target("main", names["main"], whole_source(source, "main"))
-    tracer = Tracer({names["main"].__code__: target}, TraceLimits(), engine=engine)
-    it = names["main"](1)
+    main, tracer = loaded(source, source, engine)
+    it = main(1)
     with tracer.watching():
         next(it)
     [recording] = tracer.finished
