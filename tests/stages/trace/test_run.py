@@ -328,6 +328,22 @@ def test_what_cannot_be_written_costs_itself_alone(tmp_path):
     assert rows.column("name").to_pylist() == ["odd:fine"]
 
 
+def test_functions_show_no_secrets(tmp_path):
+    token = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----"
+    text = (
+        f'def one(n):\n    """\n    >>> one("{token}")\n    """\n    m = n\n    return m\n\n\n'
+        f"def two(n):\n    '>>> two(1)'\n    m = '''{key}'''\n    return m\n\n\n"
+        'def three(n):\n    """\n    >>> 3\n    3\n    """\n    m = n\n    return m\n'
+    )
+    (tmp_path / "shows.py").write_text(text)
+    settings = TraceSettings(input_methods=("doctest",))
+    made = shard_of(tmp_path / "shows.py", settings, (str(tmp_path),)).trace()
+    assert [(row["name"], row["arguments"]) for row in made.rows] == [("shows:one", "'SECRET1'")]
+    assert {row["reason"] for row in made.dropped} == {"secret", "no-call"}
+    assert token not in str(made) and "MIIB" not in str(made)
+
+
 def test_flagged_traces_are_kept_on_request(tmp_path):
     (tmp_path / "wild.py").write_text(WILD)
     settings = TraceSettings(input_methods=("doctest",), keep_flagged=True)

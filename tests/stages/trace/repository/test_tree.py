@@ -10,7 +10,7 @@ from stages.trace.repository.errors import RepositoryError
 from stages.trace.repository.history import earlier_commits, fix_commits, parent_of
 from stages.trace.repository.licence import licence_of_tree
 from stages.trace.repository.settings import RepositorySettings
-from stages.trace.repository.tree import tree_at
+from stages.trace.repository.tree import _is_safe, tree_at
 from tests.stages.trace.repository.conftest import FILES, FIXED, Repository, write
 
 
@@ -81,6 +81,11 @@ def test_no_chain_of_links_leads_out(tmp_path: Path) -> None:
     commit(path)
     tree_at(path).export(tmp_path / "out")
     assert (tmp_path / "out/a/b/up").is_symlink() and not (tmp_path / "out/out").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["/etc/x.py", "../x.py", "a/../../x.py", ".git/hooks/x"])
+def test_names_that_lead_out_are_unsafe(name: str) -> None:
+    assert not _is_safe(name) and _is_safe("a/x..py")
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
