@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -31,7 +30,7 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def run(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Run:
     settings = repository.settings(events=2_000)
     environment = environment_of(settings)
     folder = tmp_path_factory.mktemp("run") / "repository"
