@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from cluster.sandbox import Limits, Result, Sandbox
@@ -17,6 +18,7 @@ from stages.trace.redacted import redact_row
 from stages.trace.rows import Row, episodes_of, function_row, program_row, unfit
 from stages.trace.settings import TracePlacement, TraceSettings
 from stages.trace.shards import FIRST_MEMORY, PROCESSES, SECOND_MEMORY, Made, digest
+from stages.trace.tracer.build import native_environment
 from stages.trace.tracer.engine import engine_name
 
 _LOG = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ class ProgramShard:
         """Trace the programs; raises `TracingFailed`, since they are the project's own."""
         settings = self.settings
         limits = _limits(settings, _START_SECONDS)
-        with Sandbox(preload=(WORKER,)) as box:
+        with _sandbox() as box:
             result = box.call(f"{WORKER}:trace_programs", self._payload(), limits=limits)
             made = Made(layer=box.layer, engine=engine_name())
         if result.outcome != "ok":
@@ -126,9 +128,9 @@ class FunctionShard:
         The second one's processes have other addresses, ids and a later clock, and its fresh memory
         holds other bytes. Where the two differ, the trace does not follow from the program alone.
         """
-        made = Made(engine=engine_name())
         with self._box(FIRST_MEMORY) as box:
-            parts, made.layer = list(_attempt(box, self, digests_only=False)), box.layer
+            parts = list(_attempt(box, self, digests_only=False))
+            made = Made(layer=box.layer, engine=engine_name())
         with self._box(SECOND_MEMORY) as box:
             again = list(_attempt(box, self, digests_only=True))
         made.spend("check", sum(result.cpu_seconds for _, result in again))
@@ -148,8 +150,7 @@ class FunctionShard:
         return made
 
     def _box(self, memory: Mapping[str, str]) -> Sandbox:
-        environment = {**memory, **_STANDARD}
-        return Sandbox(preload=(WORKER,), path=self.path, environment=environment)
+        return _sandbox(path=self.path, environment={**memory, **_STANDARD})
 
     def _collect(
         self, candidate: Candidate, outcome: Mapping[str, Any], again: Counter[str], made: Made
@@ -211,6 +212,17 @@ def _wall_seconds(shard: FunctionShard) -> float:
     runs = len(shard.candidates) * len(settings.input_methods)
     runs += modules * settings.test_modules * settings.tests_per_module
     return _START_SECONDS + 2 * settings.function_wall_seconds * runs
+
+
+def _sandbox(*, path: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Sandbox:
+    """Make a sandbox for the worker that has the engine in C, compiled here if need be."""
+    native = native_environment()
+    return Sandbox(
+        preload=(WORKER,),
+        path=path,
+        read_only=[Path(file).parent for file in native.values()],
+        environment={**native, **(environment or {})},
+    )
 
 
 def _limits(settings: TraceSettings, wall_seconds: float) -> Limits:

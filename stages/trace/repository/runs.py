@@ -15,6 +15,7 @@ from cluster.sandbox import Limits, Sandbox
 from stages.trace.repository.environment import Environment
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.shards import FIRST_MEMORY, PROCESSES, SECOND_MEMORY
+from stages.trace.tracer.build import native_environment
 
 _SESSION = "stages.trace.repository.session"
 _GRACE_SECONDS = 30
@@ -99,6 +100,7 @@ def run_session(
     digests_only: bool = False,
 ) -> Session:
     """Run one session in a sandbox of its own."""
+    native = native_environment()
     payload = {
         "interpreter": environment.interpreter,
         "repository": str(folder.path),
@@ -110,6 +112,7 @@ def run_session(
         "tracing": tracing,
         "digests_only": digests_only,
         "limits": _trace_limits(settings),
+        "native": native,
         "test_seconds": settings.test_seconds,
         "seconds": settings.session_seconds,
     }
@@ -122,6 +125,7 @@ def run_session(
     )
     memory = SECOND_MEMORY if digests_only else FIRST_MEMORY
     shown = [folder.path, *map(Path, environment.paths)]
+    shown += [Path(file).parent for file in native.values()]
     with Sandbox(preload=(_SESSION,), read_only=shown, environment=memory) as box:
         result = box.call(f"{_SESSION}:run_session", payload, limits=limits)
         spent, layer = result.cpu_seconds, box.layer

@@ -145,6 +145,7 @@ def _request(payload: Mapping[str, Any], root: Path, output: Path, told: _Told) 
         "sources": payload["sources"],
         "tracing": payload["tracing"],
         "limits": payload["limits"],
+        "native": payload["native"],
         "only": payload["only"],
         "skipped": [*told.finished, *told.stopped],
     }

@@ -50,7 +50,7 @@ def find_native() -> ModuleType:
     if MODULE in sys.modules:
         return importlib.import_module(MODULE)
     for file in (os.environ.get(VARIABLE), *_installed(), _kept()):
-        if file and Path(file).is_file():
+        if file and str(file).endswith(_suffix()) and Path(file).is_file():
             module = _load(Path(file))
             if sources_digest() in ("", module.SOURCES):
                 sys.modules[MODULE] = module

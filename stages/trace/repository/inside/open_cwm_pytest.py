@@ -77,7 +77,10 @@ def _tracer_package() -> ModuleType:
     tracer = import_module("stages.trace.tracer")
     for name in ("engine", "source"):
         import_module(f"stages.trace.tracer.{name}")
+    os.environ |= _REQUEST["native"]
     tracer.engine.make_engine()  # imports what it needs while its packages are there
+    for name in _REQUEST["native"]:
+        del os.environ[name]
     for name in ("stages", "stages.trace"):
         del sys.modules[name]
     return tracer
