@@ -131,7 +131,8 @@ def test_results_have_sizes_and_errors(smoke_store, step):
     for metric in results["metrics"]:
         assert metric["n"] > 0
         assert math.isfinite(metric["value"])
-        assert metric["se"] >= 0
+        # a single item has no error: the few held-out functions of so small a corpus are split up
+        assert (metric["se"] is None and ".function" in metric["name"]) or metric["se"] >= 0
 
 
 def test_transformers_loads_the_checkpoint_with_equal_logits(smoke_store):
