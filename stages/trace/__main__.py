@@ -112,10 +112,27 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _check_numbers(options: Options) -> None:
+    """Refuse budgets that nothing can meet."""
+    limits = options.limits
+    for name, value, least in (
+        ("seconds", options.seconds, 0),
+        ("limit", options.limit, 0),
+        ("depth", limits.depth, 0),
+        ("events", limits.events, 0),
+        ("bytes", limits.bytes, 0),
+        ("calls", limits.calls, 0),
+        ("value-chars", limits.value_chars, 10),
+    ):
+        if value < least:
+            raise CallError(f"--{name} {value}: {least} or more")
+
+
 def _request(options: Options) -> Request:
     file, name = split_target(options.target)
     if not name and options.show == "function":
         raise CallError(f"--show function needs a function: {options.target}:FUNCTION")
+    _check_numbers(options)
     return Request(
         file=str(file),
         name=name,

@@ -21,7 +21,7 @@ from cluster.sandbox import SandboxUnavailable
 from stages.tables import TRACES, write_table
 from stages.trace.repository.environment import environment_of
 from stages.trace.repository.errors import Refused, RepositoryError
-from stages.trace.repository.history import test_files
+from stages.trace.repository.history import head_test_files
 from stages.trace.repository.licence import licence_of_tree
 from stages.trace.repository.rows import Row, Subject, rows_of
 from stages.trace.repository.runs import Traced, outcome_word, read_folder, trace_tests
@@ -79,7 +79,7 @@ def _trace(asked: argparse.Namespace, repository: RepositorySettings, console: C
     tree = tree_at(Path(repository.path), asked.revision)
     licence = licence_of_tree(tree, repository) if asked.out else ""
     environment = environment_of(repository)
-    files = asked.files or test_files(tree.files, repository)
+    files = asked.files or head_test_files(tree.files, repository)
     rows: list[Row] = []
     counts = Counter[str]()
     with tempfile.TemporaryDirectory(prefix="repository-") as scratch:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+from stages.trace.repository.errors import RepositoryError
 from stages.trace.repository.settings import RepositorySettings
 from stages.trace.repository.tree import git, is_git
 
@@ -20,6 +21,16 @@ def is_test_file(name: str, settings: RepositorySettings) -> bool:
 def test_files(names: Iterable[str], settings: RepositorySettings) -> list[str]:
     """Return the test files among ``names``, sorted."""
     return sorted(name for name in names if is_test_file(name, settings))
+
+
+def head_test_files(names: Iterable[str], settings: RepositorySettings) -> list[str]:
+    """Return the test files of the head; raises `RepositoryError` when there are none."""
+    found = test_files(names, settings)
+    if not found:
+        raise RepositoryError(
+            f"{settings.path} has no test file: none is called {' or '.join(settings.test_files)}"
+        )
+    return found
 
 
 def earlier_commits(settings: RepositorySettings, head: str, seed: int) -> list[str]:

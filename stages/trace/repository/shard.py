@@ -12,7 +12,12 @@ from stages.trace.counts import drop
 from stages.trace.repository.environment import Environment, environment_of
 from stages.trace.repository.errors import RepositoryError
 from stages.trace.repository.fixes import trace_fixes
-from stages.trace.repository.history import earlier_commits, fix_commits, test_files
+from stages.trace.repository.history import (
+    earlier_commits,
+    fix_commits,
+    head_test_files,
+    test_files,
+)
 from stages.trace.repository.licence import licence_of_tree
 from stages.trace.repository.rows import Subject, add
 from stages.trace.repository.runs import Folder, read_folder, trace_tests
@@ -122,14 +127,15 @@ def repository_shards(
 ) -> Iterator[RepositoryShard]:
     """Yield the shards of ``settings.repositories``; reads their names, runs nothing.
 
-    Raises `RepositoryError` when one cannot be read or states no licence. ``placement`` has no
-    part in it: which tests share a session is part of what they do.
+    Raises `RepositoryError` when one cannot be read, has no tests or states no licence.
+    ``placement`` has no part in it: which tests share a session is part of what they do.
     """
     for repository in settings.repositories:
         tree = tree_at(Path(repository.path))
         licence = licence_of_tree(tree, repository)
         seed = settings.seed
-        for part in sessions(test_files(tree.files, repository), repository.files_per_session):
+        files = head_test_files(tree.files, repository)
+        for part in sessions(files, repository.files_per_session):
             yield RepositoryShard(repository, settings, licence, (tree.revision,), 1, part)
         if commits := earlier_commits(repository, tree.revision, seed):
             yield RepositoryShard(repository, settings, licence, tuple(commits), repository.commits)

@@ -63,7 +63,7 @@ class Recording:
     outcome: str = ""
     result: str = ""
     calls: int = 0
-    """Calls of Python functions while it was open: two executions that agree agree in this too."""
+    """Calls of Python functions while it was open."""
     tampered: bool = False
     """Whether the program called, or put something in the place of, what is locked while it runs
     (`stages.trace.tracer.locks`)."""

@@ -447,3 +447,10 @@ def test_it_says_that_the_engine_in_c_is_missing(monkeypatch, capsys, tmp_path):
     (tmp_path / "demo.py").write_text("def f(n):\n    return n\n")
     assert command.main([f"{tmp_path}/demo.py:f", "2", "--format", "json"]) == 0
     assert NOTICE in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--value-chars", "9"], ["--events", "-1"], ["--seconds", "-1"]])
+def test_budgets_that_nothing_can_meet_are_refused(tmp_path, capsys, words):
+    (tmp_path / "demo.py").write_text("def f(x):\n    return x\n")
+    assert command.main([f"{tmp_path}/demo.py:f", "2", *words]) == 2
+    assert " ".join(words) in capsys.readouterr().err

@@ -140,3 +140,9 @@ def test_a_wheel_that_is_missing_is_named(repository: Repository, tmp_path: Path
 def test_settings_without_sense_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         RepositorySettings(**{"name": "x", "path": "/x", **changes})  # type: ignore[arg-type]
+
+
+def test_a_repository_without_tests_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"x.py": ""})
+    with pytest.raises(RepositoryError, match=r"no test file: none is called test_\*\.py or"):
+        shards_of(RepositorySettings(name="bare", path=str(tmp_path), licence="MIT"))
