@@ -57,7 +57,7 @@ _SECRETS = [
     "/etc/shadow",
     "/etc/passwd",
     "/etc/hostname",
-    "/root/.bashrc",
+    str(Path.home() / ".bashrc"),
     "/var/lib/dpkg/status",
     "/sys/class/net",
     "/dev/mem",
