@@ -7,7 +7,7 @@ functions with a valid trace (a call was seen, two line events or more, no guess
 TypeError or AttributeError), with one whose arguments are literals, how many traces, how long, how
 they end, and traces per CPU second of the method with its forks (imports apart). The anchors beside
 them are figures of throw-away prototypes on 722 functions; "of n" says how many functions a share
-is of. Functions whose body is a single statement can have no two lines; they count nevertheless.
+is of. Functions whose body is a single line are left out: they can have no two line events.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import statistics
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,20 +28,27 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cluster.sandbox import Limits, Sandbox
+from stages.trace.batches import function_shards
 from stages.trace.candidates import Candidate, candidates_of, choose
 from stages.trace.inputs import METHODS
 from stages.trace.inputs.drivers import with_driver
 from stages.trace.inputs.harvest import harvest
 from stages.trace.settings import TraceSettings
+from stages.trace.shards import FIRST_MEMORY
 from stages.trace.tracer.recording import USABLE, Recording
 
 PACKAGES = ["more_itertools", "toolz", "boltons", "networkx", "sympy", "sortedcontainers"]
 PACKAGES += ["packaging", "markupsafe", "werkzeug", "jinja2", "pygments", "dateutil", "mpmath"]
 EXCLUDED = {"test", "tests", "testing", "site-packages", "idlelib", "lib2to3", "turtledemo"}
 SUBSET = {"sympy": ("ntheory", "combinatorics", "utilities", "polys", "sets", "functions")}
-BATCH = 120
-LIMITS = {"events": 400, "bytes": 40_000, "value_chars": 80, "calls": 20_000}
+SETTINGS = TraceSettings(
+    max_functions=10**6,
+    min_functions_per_origin=1,
+    excluded_origins=(),
+    calls_per_function=5,
+    function_cpu_seconds=4,
+    function_wall_seconds=10.0,
+)
 RUNS: dict[str, tuple[str, ...]] = {
     "doctest": ("doctest",),
     "unittest": ("unittest",),
@@ -64,8 +71,6 @@ ANCHORS = {
     ("union", "packages"): "85 %",
 }
 Json = dict[str, Any]
-
-_ENVIRONMENT = {"SETUPTOOLS_USE_DISTUTILS": "stdlib"}  # else setuptools puts its own in its place
 
 
 @dataclass(slots=True)
@@ -153,12 +158,7 @@ def _document(file: Path, root: Path, origin: str) -> Iterator[Json]:
 
 
 def _chosen(documents: Sequence[Json], most: int) -> list[Candidate]:
-    settings = TraceSettings(
-        max_functions=10**6,
-        max_functions_per_origin=most,
-        min_functions_per_origin=1,
-        excluded_origins=(),
-    )
+    settings = replace(SETTINGS, max_functions_per_origin=most)
     found = [
         replace(each, doctest=False)  # those with doctests are not taken before others here
         for document in documents
@@ -168,78 +168,22 @@ def _chosen(documents: Sequence[Json], most: int) -> list[Candidate]:
     return choose(found, settings)
 
 
-def _batches(chosen: Sequence[Candidate]) -> Iterator[list[Candidate]]:
-    """Yield batches of whole modules of one origin."""
-    batch: list[Candidate] = []
-    for each in chosen:
-        other = batch and batch[-1].module != each.module
-        if other and (batch[-1].origin != each.origin or len(batch) >= BATCH):
-            yield batch
-            batch = []
-        batch.append(each)
-    yield batch
-
-
-def _measure(method: str, chosen: Sequence[Candidate], inputs: dict[str, list[str]]) -> Yield:
+def _measure(
+    method: str, chosen: Sequence[Candidate], called: Mapping[str, Sequence[str]]
+) -> Yield:
     total = Yield()
-    limits = Limits(
-        cpu_seconds=600,
-        wall_seconds=1200,
-        memory_bytes=4 << 30,
-        processes=512,
-        output_bytes=1 << 30,
-    )
-    with Sandbox(
-        preload=("stages.trace.worker",), path=_search_path(), environment=_ENVIRONMENT
-    ) as box:
-        for batch in _batches(chosen):
-            waiting = [batch]
-            while waiting:  # a batch that is torn down is tried again in halves
-                part = waiting.pop()
-                payload = _payload(part, RUNS[method], inputs)
-                result = box.call("stages.trace.worker:trace_functions", payload, limits=limits)
-                if result.outcome == "ok":
-                    for candidate, outcome in zip(part, result.value, strict=True):
-                        _add(total, method, candidate, outcome)
-                elif len(part) > 1:
-                    waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
-                else:
-                    total.functions += 1
-                    total.dropped[f"batch-{result.outcome}"] += 1
+    settings = replace(SETTINGS, input_methods=RUNS[method])
+    inputs = {name: [("harvest", source) for source in found] for name, found in called.items()}
+    path = tuple(each for each in sys.path if "site-packages" in each)
+    for shard in function_shards(chosen, inputs, settings):
+        for part, result in replace(shard, path=path).execute(FIRST_MEMORY)[1]:
+            if result.outcome == "ok":
+                for candidate, outcome in zip(part.candidates, result.value, strict=True):
+                    _add(total, method, candidate, outcome)
+            else:
+                total.functions += len(part.candidates)
+                total.dropped[f"batch-{result.outcome}"] += len(part.candidates)
     return total
-
-
-def _payload(
-    batch: Sequence[Candidate], methods: Sequence[str], inputs: dict[str, list[str]]
-) -> Json:
-    functions = [
-        {
-            "module": each.module,
-            "function": each.function,
-            "document": each.document,
-            "shown": each.shown.to_json(),
-            "kind": each.kind,
-            "inputs": [["harvest", source] for source in inputs.get(each.name, ())],
-        }
-        for each in batch
-    ]
-    return {
-        "functions": functions,
-        "methods": list(methods),
-        "limits": LIMITS,
-        "seed": 0,
-        "calls": 5,
-        "mutations": 4,
-        "fuzz_tries": 24,
-        "test_modules": 2,
-        "tests": 60,
-        "cpu_seconds": 4,
-        "wall_seconds": 10.0,
-    }
-
-
-def _search_path() -> list[str]:
-    return [each for each in sys.path if "site-packages" in each]
 
 
 def _add(total: Yield, method: str, candidate: Candidate, outcome: Json) -> None:

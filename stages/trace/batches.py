@@ -128,11 +128,9 @@ class FunctionShard:
         The second one's processes have other addresses, ids and a later clock, and its fresh memory
         holds other bytes. Where the two differ, the trace does not follow from the program alone.
         """
-        with self._box(FIRST_MEMORY) as box:
-            parts = list(_attempt(box, self, digests_only=False))
-            made = Made(layer=box.layer, engine=engine_name())
-        with self._box(SECOND_MEMORY) as box:
-            again = list(_attempt(box, self, digests_only=True))
+        layer, parts = self.execute(FIRST_MEMORY)
+        made = Made(layer=layer, engine=engine_name())
+        _, again = self.execute(SECOND_MEMORY, digests_only=True)
         made.spend("check", sum(result.cpu_seconds for _, result in again))
         digests = {
             candidate.name: Counter(outcome["recordings"])
@@ -149,8 +147,15 @@ class FunctionShard:
                     made.dropped.append(drop(each.name, each.origin, "", result.outcome, said))
         return made
 
-    def _box(self, memory: Mapping[str, str]) -> Sandbox:
-        return _sandbox(path=self.path, environment={**memory, **_STANDARD})
+    def execute(
+        self, memory: Mapping[str, str], *, digests_only: bool = False
+    ) -> tuple[str, list[tuple[FunctionShard, Result]]]:
+        """Run the worker once, in a sandbox of its own; return its layer and the results.
+
+        There is one result, or one for each part where the whole was torn down.
+        """
+        with _sandbox(path=self.path, environment={**memory, **_STANDARD}) as box:
+            return box.layer, list(_attempt(box, self, digests_only=digests_only))
 
     def _collect(
         self, candidate: Candidate, outcome: Mapping[str, Any], again: Counter[str], made: Made
