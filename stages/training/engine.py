@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,14 @@ from cluster.deepspeed import (
 from model.checkpoint import open_tensors, save_pretrained
 from model.transformer import CWM, Block
 from stages.training.job import Job
-from stages.training.packing import Cursor
 from stages.training.session import Session
+from stages.training.state import State
 
 SHARDS = "shards"
 """Name (DeepSpeed: tag) of the sharded checkpoint inside a checkpoint directory."""
 OPTIMIZER = "optimizer"
 """Name of the universal checkpoint inside an exported checkpoint."""
 METRICS = "metrics.jsonl"
-
-
-@dataclass(slots=True)
-class State:
-    """How far training is; with the engine's shards, all that a checkpoint holds."""
-
-    step: int = 0
-    """Steps made."""
-    block: int = 0
-    row: int = 0
-
-    @property
-    def cursor(self) -> Cursor:
-        """The next row."""
-        return Cursor(self.block, self.row)
 
 
 def open_engine(job: Job, session: Session) -> tuple[Any, State]:

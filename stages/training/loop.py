@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 import torch.distributed as dist
 
 from cluster.dag.metrics import log_metrics
 from cluster.deepspeed import all_sum, set_learning_rate, start_process
-from cluster.devices import device
-from stages.training.batch import build_batch, weight_of
-from stages.training.engine import State, export, open_engine, save_state
+from stages.training.engine import export, open_engine, save_state
 from stages.training.job import RESULT, Job
-from stages.training.packing import Row, Rows
+from stages.training.meter import Meter
+from stages.training.packing import Rows
 from stages.training.session import Session
+from stages.training.state import State
+from stages.training.step import make_step
 from stages.training.validation import Validation
-
-
-@dataclass(slots=True)
-class Meter:
-    """Sums since the last line of metrics; kept as tensors, since reading one waits for the
-    device."""
-
-    loss: torch.Tensor | None = None
-    weight: float = 0.0
-    tokens: int = 0
-    since: float = field(default_factory=time.perf_counter)
-
-    def add(self, loss: torch.Tensor, weight: float, tokens: int) -> None:
-        """Add a forward pass: its summed loss, summed weight, and tokens."""
-        self.loss = loss if self.loss is None else self.loss + loss
-        self.weight += weight
-        self.tokens += tokens
-
-    def totals(self) -> list[float]:
-        """Return summed loss, weight and tokens of this worker."""
-        return [float(self.loss if self.loss is not None else 0.0), self.weight, float(self.tokens)]
 
 
 def train(job: Job, session: Session) -> None:
@@ -94,7 +72,7 @@ def _steps(
     while state.step < steps:
         taken, cursor = rows.take(state.cursor, job.settings.rows_per_step)
         set_learning_rate(engine, job.schedule(state.step))
-        _step(job, engine, taken, rows, meter)
+        make_step(job, engine, taken, rows, meter)
         state.step, state.block, state.row = state.step + 1, cursor.block, cursor.row
         total += sum(sum(row.lengths) for row in taken)
         last, stopped = state.step == steps, False
@@ -111,28 +89,6 @@ def _steps(
         if stopped:
             break
     return total, time.perf_counter() - begun
-
-
-def _step(job: Job, engine: Any, taken: list[Row], rows: Rows, meter: Meter) -> None:
-    """Make one optimizer step over the global batch; this worker computes its share of the rows.
-
-    The loss is the weighted mean over the whole global batch, so that neither the number of
-    workers nor the size of a forward pass weighs tokens differently.
-    """
-    files = [source.file for source in rows.order.sources]
-    workers, micro = dist.get_world_size(), job.placement.micro_rows
-    mine = taken[dist.get_rank() :: workers]
-    passes = [mine[i : i + micro] for i in range(0, len(mine), micro)]
-    all_weight = weight_of(taken, files)
-    for part in passes:
-        batch = build_batch(part, files, device())
-        weight = float(batch.weights.sum())
-        loss = engine(batch.ids, batch.packing, batch.labels, batch.weights)
-        # the engine divides by the number of passes and averages over the workers
-        share = weight / max(all_weight, 1e-9)
-        engine.backward(loss * (share * len(passes) * workers))
-        engine.step()
-        meter.add(loss.detach() * weight, weight, len(batch.ids))
 
 
 def _metrics(job: Job, engine: Any, state: State, meter: Meter) -> tuple[dict[str, float], bool]:

@@ -89,14 +89,53 @@ class MixEntry:
 
     dataset: str
     """Name of the step's input that holds the token file."""
-    weight: float
-    """Share of the tokens, relative to the other entries; 0 leaves the data set out."""
+    weight: float = 0.0
+    """Share of its group's tokens; those of a group sum to 1. 0 leaves the data set out."""
+    epochs: float = 0.0
+    """Instead of a weight: how often the stage is to go through the data set [1 to 4]."""
+    group: str = ""
+    """Which `MixGroup` it belongs to; "" where there are none."""
     long: Literal["split", "truncate", "drop"] = "split"
     """What happens to a document longer than the context: cut into equal pieces (plain text), only
     its beginning kept (chats), or left out."""
 
     def __post_init__(self) -> None:
         require(self.weight >= 0, self, "weight", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixGroup:
+    """A part of the mix with a share of its own, such as rehearsal [0.30]."""
+
+    name: str
+    """As the entries' ``group``."""
+    weight: float
+    """Share of all tokens; those of all groups sum to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LengthBucket:
+    """Documents of similar length, which are trained on together: all rows of a step come from one
+    bucket, so that no worker waits for another's long document (paper: 16,385, 65,537 and above).
+    """
+
+    up_to: int
+    """Longest document in tokens; that of the last bucket is the context."""
+    reach: int = 0
+    """How far back global layers look, in tokens; 0: to the beginning [32,768 in the middle]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuardSettings:
+    """What is done about steps that would do harm: they are skipped and counted."""
+
+    spike_sigmas: float = 0.0
+    """Skip a step whose loss or gradient norm is so many standard deviations above its recent mean;
+    0 skips only what is not finite."""
+    window: int = 128
+    """Steps that the mean and deviation are taken over."""
+    max_skips: int = 10
+    """Training fails when so many steps in a row were skipped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +193,10 @@ class TrainingSettings:
     """Must agree with the checkpoint's where the stage starts from one."""
     mix: tuple[MixEntry, ...] = ()
     """Where the tokens come from."""
+    groups: tuple[MixGroup, ...] = ()
+    """Shares of the mix's groups; () where entries have none."""
+    buckets: tuple[LengthBucket, ...] = ()
+    """Lengths whose documents are trained on together; () puts all into one."""
     steps: int = 3000
     """Optimizer steps of this stage."""
     context_length: int = 256
@@ -163,6 +206,10 @@ class TrainingSettings:
     rows_per_step: int = 1
     """Rows in the global batch. 256 tokens a step learn most per CPU second at the tiny scale."""
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    z_loss: float = 0.0
+    """Weight of the squared log of the softmax's denominator, which keeps logits small."""
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    """Steps that are skipped."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of weights and activations; the optimizer keeps float32 either way."""
     seed: int = 0
@@ -189,7 +236,19 @@ class TrainingPlacement:
     """Where and how a training stage runs; nothing here changes what is computed but rounding."""
 
     workers: int = 1
-    """Ray Train workers (ZeRO-3 ranks), a divisor of rows_per_step; 0: the step's process."""
+    """Ray Train workers (ZeRO-3 ranks); 0: the step's process."""
+    min_workers: int = 0
+    """Go on with fewer workers, down to so many, while the cluster has no more; 0: wait for all."""
+    sequence_parallel: int = 1
+    """Workers that share one row: each holds a part of its tokens, and some of the heads in
+    attention. A divisor of workers and of the model's kv_heads."""
+    partition_within: int = 0
+    """Workers among which (bfloat16) weights are partitioned a second time, so that they are
+    gathered within a node: the workers of a node; 0: no second partition."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What lies in the node's memory instead of the GPU's: optimizer state, or weights too."""
+    gradient_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format in which gradients are summed over workers."""
     cpus_per_worker: float = 1.0
     """CPUs that Ray reserves for a worker."""
     threads_per_worker: int = 1
@@ -200,14 +259,21 @@ class TrainingPlacement:
     """Custom Ray resource that names the node type; "" places workers anywhere."""
     micro_rows: int = 1
     """Rows in one forward pass; the rest of a worker's share is accumulated."""
-    recompute: bool = False
-    """Recompute a block's activations in the backward pass instead of keeping them."""
+    recompute: Literal["none", "selective", "full"] = "none"
+    """What the backward pass computes again instead of keeping it: all within a block, or all but
+    matrix products and attention."""
     checkpoint_every: int = 500
     """Steps between checkpoints to resume from."""
+    keep_checkpoints: int = 2
+    """The last ones that are kept."""
+    keep_every: int = 0
+    """Keep also every checkpoint at a multiple of so many steps; 0: none."""
     validate_every: int = 0
     """Steps between validations; 0 validates at the end only."""
     validation_rows: int = 64
     """Rows per data set in a validation."""
+    samples: int = 2
+    """Held-out traces that are written beside the truth at each validation."""
     log_every: int = 25
     """Steps between lines in metrics.jsonl."""
     max_failures: int = 3
