@@ -186,7 +186,7 @@ def one_gpu() -> Preset:
         peak_learning_rate=3e-3, warmup_steps=50, horizon_tokens=64 * 8_192 * 900
     )
     gpu = TrainingPlacement(
-        workers=1, gpus_per_worker=1, cpus_per_worker=4, micro_rows=2, recompute=True
+        workers=1, gpus_per_worker=1, cpus_per_worker=4, micro_rows=2, recompute="full"
     )
     return full(
         "one_gpu",
@@ -301,7 +301,7 @@ def cwm_32b() -> Preset:
         "row_tokens": 32_768,
         "rows_per_step": 64,
     }  # 2.1 M
-    gpu = TrainingPlacement(gpus_per_worker=1, cpus_per_worker=16, recompute=True)
+    gpu = TrainingPlacement(gpus_per_worker=1, cpus_per_worker=16, recompute="full")
     return full(
         "cwm_32b",
         "ask",

@@ -49,7 +49,9 @@ def open_engine(job: Job, session: Session) -> tuple[Any, State]:
             universal=universal is not None,
         )
         model = build(
-            config, lambda: CWM(job.config, recompute=job.placement.recompute), seed=settings.seed
+            config,
+            lambda: CWM(job.config, recompute=job.placement.recompute != "none"),
+            seed=settings.seed,
         )
         if job.weights and not folder and not universal:
             load_weights(model, open_tensors(job.weights).read)  # rank 0 alone reads

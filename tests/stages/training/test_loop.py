@@ -69,7 +69,7 @@ def test_training_goes_on_from_a_checkpoint_in_shards(job, tmp_path):
 
 
 def test_recomputing_activations_changes_nothing(job):
-    kept, recomputed = job(SETTINGS), job(SETTINGS, recompute=True)
+    kept, recomputed = job(SETTINGS), job(SETTINGS, recompute="full")
     for made in (kept, recomputed):
         train(made, LocalSession(made.scratch))
     assert losses(recomputed) == pytest.approx(losses(kept), abs=1e-5)
