@@ -27,7 +27,7 @@ def test_each_rank_has_a_result():
 
 
 def test_a_rank_that_fails_or_hangs_or_dies_is_named():
-    with pytest.raises(RankError, match="(?s)rank 1:.*what rank 1 says"):
+    with pytest.raises(RankError, match=r"(?s)rank 1:.*what rank 1 says"):
         run_ranks(2, fail_on_one)
     with pytest.raises(RankError, match=r"ranks \[0\] did not end in time"):
         run_ranks(1, time.sleep, 60, timeout=5)
