@@ -178,6 +178,15 @@ def parameter_count(config: CWMConfig) -> int:
     return config.num_hidden_layers * layer_parameters(config) + norms + ends
 
 
+def attended_pairs(length: int, window: int | None) -> int:
+    """Return how many (query, key) pairs a causal layer computes in a document of ``length``.
+
+    ``window`` is how many keys a token sees, itself included; None: all so far.
+    """
+    seen = min(window or length, length)
+    return length * seen - seen * (seen - 1) // 2  # the first tokens have fewer keys before them
+
+
 def flops_per_token(config: CWMConfig, context_length: int) -> float:
     """Return forward FLOPs per token, averaged over a document of ``context_length`` tokens.
 
@@ -186,9 +195,7 @@ def flops_per_token(config: CWMConfig, context_length: int) -> float:
     """
     matrices = config.num_hidden_layers * layer_parameters(config)
     matrices += config.vocab_size * config.hidden_size
-    keys = 0.0
-    for layer in range(config.num_hidden_layers):
-        window = min(config.window(layer) or context_length, context_length)
-        # a token at position p sees min(p + 1, window) keys
-        keys += window - window * (window - 1) / (2 * context_length)
-    return 2.0 * matrices + 4.0 * config.num_attention_heads * config.head_dim * keys
+    layers = range(config.num_hidden_layers)
+    pairs = sum(attended_pairs(context_length, config.window(layer)) for layer in layers)
+    width = config.num_attention_heads * config.head_dim
+    return 2.0 * matrices + 4.0 * width * pairs / context_length
