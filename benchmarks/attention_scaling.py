@@ -27,6 +27,7 @@ import torch.nn.functional as F
 
 from model import CWM, CWMConfig, Packing
 from model.attention import default_attention
+from model.recompute import Recompute
 
 HEADS, KV_HEADS, DIM, WINDOW = 8, 2, 32, 1024
 BAR = 4.4
@@ -93,7 +94,7 @@ def attention_case(tokens: int, backward: bool) -> Iterator[None]:
     call()
 
 
-def model_case(tokens: int, training: bool, recompute: bool) -> Iterator[None]:
+def model_case(tokens: int, training: bool, recompute: Recompute) -> Iterator[None]:
     """A pass of the whole model with its loss, for `extra_memory`."""
     torch.manual_seed(0)
     model, packing = CWM(CONFIG, recompute=recompute), Packing.of([tokens])
@@ -144,7 +145,12 @@ def print_model(tokens: int, training_tokens: int) -> None:
     bar = MODEL_BARS.get(tokens)
     verdict = f"≤ {bar / 1e6:,.0f} MB: {'met' if added <= bar else 'NOT met'}" if bar else ""
     rows = [["forward with loss", f"{tokens:,}", f"{added / 1e6:,.0f} MB", verdict]]
-    for name, recompute in (("training, blocks computed again", True), ("training", False)):
+    kinds: dict[str, Recompute] = {
+        "training, blocks computed again": "full",
+        "training, all but products and attention computed again": "selective",
+        "training": "none",
+    }
+    for name, recompute in kinds.items():
         added = extra_memory(model_case, training_tokens, True, recompute)
         rows.append([name, f"{training_tokens:,}", f"{added / 1e6:,.0f} MB", ""])
     print_table("A whole model of 4 layers", ["", "tokens", "adds", "bar"], rows)

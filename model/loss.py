@@ -83,6 +83,27 @@ def mean_loss(
     ``weights_T`` (1 where absent) are constants: no gradient reaches them. The rest is as in
     `token_losses`.
     """
+    return mean_loss_and_z(
+        hidden_TE, weight_VE, labels_T, weights_T, temperature=temperature, chunk=chunk
+    )[0]
+
+
+def mean_loss_and_z(
+    hidden_TE: torch.Tensor,
+    weight_VE: torch.Tensor,
+    labels_T: torch.Tensor,
+    weights_T: torch.Tensor | None = None,
+    *,
+    temperature: float = 1.0,
+    z_loss: float = 0.0,
+    chunk: int | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the scalars sum(w * (nll + z_loss * log(z)**2)) / sum(w) and
+    sum(w * log(z)**2) / sum(w), where z is the softmax's denominator (PaLM, section 5).
+
+    The second is a constant to autograd: the first less ``z_loss`` times it is the cross-entropy.
+    The rest is as in `mean_loss`.
+    """
     _check(labels_T, len(weight_VE), temperature)
     head = _Head.of(hidden_TE, len(weight_VE), temperature, chunk)
     scored_T = labels_T != IGNORED
@@ -92,8 +113,10 @@ def mean_loss(
     total = shares_T.sum()
     shares_T = shares_T / total.masked_fill(total == 0, 1.0)
     training = torch.is_grad_enabled() and (hidden_TE.requires_grad or weight_VE.requires_grad)
-    loss: torch.Tensor = _MeanLoss.apply(hidden_TE, weight_VE, labels_T, shares_T, head, training)
-    return loss
+    both: tuple[torch.Tensor, torch.Tensor] = _MeanLoss.apply(
+        hidden_TE, weight_VE, labels_T, shares_T, head, z_loss, training
+    )
+    return both
 
 
 def _check(labels_T: torch.Tensor, vocabulary: int, temperature: float) -> None:
@@ -151,6 +174,7 @@ class _Chunk(NamedTuple):
     exps: torch.Tensor  # [C, V]
     sums: torch.Tensor  # [C, 1]
     losses: torch.Tensor  # [C]
+    log_z: torch.Tensor  # [C]
 
 
 def _chunks(
@@ -164,12 +188,17 @@ def _chunks(
         if head.temperature != 1.0:
             logits_CV /= head.temperature
         labels_C1 = labels_T.index_select(0, places_C).unsqueeze(1)
-        logits_CV -= logits_CV.amax(1, keepdim=True)
+        largest_C1 = logits_CV.amax(1, keepdim=True)
+        logits_CV -= largest_C1
         true_C1 = logits_CV.gather(1, labels_C1)
         exps_CV = logits_CV.exp_()
         sums_C1 = exps_CV.sum(1, keepdim=True)
-        losses_C = (sums_C1.log() - true_C1).squeeze(1)
-        yield _Chunk(places_C, hidden_CE, labels_C1, exps_CV, sums_C1, losses_C)
+        log_sums_C1 = sums_C1.log()
+        losses_C, log_z_C = (
+            (log_sums_C1 - true_C1).squeeze(1),
+            (log_sums_C1 + largest_C1).squeeze(1),
+        )
+        yield _Chunk(places_C, hidden_CE, labels_C1, exps_CV, sums_C1, losses_C, log_z_C)
 
 
 class _Gradients:
@@ -180,10 +209,14 @@ class _Gradients:
         self._sum_VE: torch.Tensor | None = None  # halves are summed in float32
         self._weight_VE, self._head = weight_VE, head
 
-    def add(self, chunk: _Chunk, grads_C: torch.Tensor) -> None:
-        """Add a chunk whose losses have the gradients ``grads_C``; overwrites its softmax."""
+    def add(self, chunk: _Chunk, grads_C: torch.Tensor, z_loss: float = 0.0) -> None:
+        """Add a chunk whose losses, with ``z_loss * log_z**2`` each, have the gradients
+        ``grads_C``; overwrites its softmax."""
         scale_C1 = (grads_C / self._head.temperature).unsqueeze(1)
-        grad_CV = chunk.exps.mul_(scale_C1 / chunk.sums)
+        softmax_C1 = scale_C1
+        if z_loss:
+            softmax_C1 = scale_C1 * (1 + 2 * z_loss * chunk.log_z).unsqueeze(1)
+        grad_CV = chunk.exps.mul_(softmax_C1 / chunk.sums)
         grad_CV = grad_CV.scatter_add_(1, chunk.labels, -scale_C1).to(self._head.dtype)
         grad_CE = linear(grad_CV, self._weight_VE.t())
         self.hidden_TE.index_copy_(0, chunk.places, grad_CE.to(self.hidden_TE.dtype))
@@ -232,7 +265,8 @@ class _TokenLosses(torch.autograd.Function):
 
 
 class _MeanLoss(torch.autograd.Function):
-    """The sum of losses by given shares; forward makes the gradients too when ``training``.
+    """The sums of losses and of squares of log z by given shares; forward makes the gradients of
+    the first plus ``z_loss`` times the second too when ``training``.
 
     A factor applied to the loss later reaches them in the backward pass.
     """
@@ -245,23 +279,31 @@ class _MeanLoss(torch.autograd.Function):
         labels_T: torch.Tensor,
         shares_T: torch.Tensor,
         head: _Head,
+        z_loss: float,
         training: bool,
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         compute_VE = weight_VE.to(head.dtype)
         gradients = _Gradients(hidden_TE, compute_VE, head) if training else None
-        loss = shares_T.new_zeros(())
+        loss, z_mean = shares_T.new_zeros(()), shares_T.new_zeros(())
         with torch.autocast(hidden_TE.device.type, enabled=False):
             for chunk in _chunks(hidden_TE, compute_VE, labels_T, head):
                 shares_C = shares_T.index_select(0, chunk.places)
                 loss += shares_C.dot(chunk.losses)
+                if z_loss:
+                    z_mean += shares_C.dot(chunk.log_z.square())
                 if gradients is not None:
-                    gradients.add(chunk, shares_C)
+                    gradients.add(chunk, shares_C, z_loss)
         if gradients is not None:
             context.save_for_backward(gradients.hidden_TE, gradients.of_weight(weight_VE.dtype))
-        return loss
+        if z_loss:
+            loss += z_loss * z_mean
+        context.mark_non_differentiable(z_mean)
+        return loss, z_mean
 
     @staticmethod
     @once_differentiable
-    def backward(context: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(
+        context: Any, grad: torch.Tensor, _of_z: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
         grad_hidden_TE, grad_weight_VE = context.saved_tensors
-        return grad_hidden_TE * grad, grad_weight_VE * grad, None, None, None, None
+        return grad_hidden_TE * grad, grad_weight_VE * grad, None, None, None, None, None

@@ -21,13 +21,13 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from model.attention import Attention, default_attention
 from model.config import CWMConfig
 from model.linear import linear
-from model.loss import mean_loss, token_losses
+from model.loss import mean_loss_and_z, token_losses
 from model.packing import Packing
+from model.recompute import Recompute, recomputed
 from model.rope import Rope, rope_of, rotate
 from model.swiglu import swiglu
 
@@ -152,8 +152,9 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """One decoder layer."""
 
-    def __init__(self, config: CWMConfig, layer: int) -> None:
+    def __init__(self, config: CWMConfig, layer: int, recompute: Recompute = "none") -> None:
         super().__init__()
+        self.recompute = recompute
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = SelfAttention(config, layer)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
@@ -161,6 +162,12 @@ class Block(nn.Module):
 
     def forward(self, x_TE: torch.Tensor, rope: Rope, attend: Attend) -> torch.Tensor:
         """Add attention, then the MLP, to the residual stream."""
+        if self.recompute == "none" or not torch.is_grad_enabled():
+            return self._layer(x_TE, rope, attend)
+        # inside the module's forward: ZeRO-3's hooks gather its weights before either pass
+        return recomputed(self.recompute, self._layer, x_TE, rope, attend)
+
+    def _layer(self, x_TE: torch.Tensor, rope: Rope, attend: Attend) -> torch.Tensor:
         x_TE = x_TE + self.self_attn(self.input_layernorm(x_TE), rope, attend)
         out: torch.Tensor = x_TE + self.mlp(self.post_attention_layernorm(x_TE))
         return out
@@ -169,13 +176,15 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """Everything below the head."""
 
-    def __init__(self, config: CWMConfig, recompute: bool) -> None:
+    def __init__(self, config: CWMConfig, recompute: Recompute) -> None:
         super().__init__()
-        self.config, self.recompute = config, recompute
+        self.config = config
         self.embed_tokens = Embedding(
             config.vocab_size, config.hidden_size, config.initializer_range
         )
-        self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(
+            Block(config, i, recompute) for i in range(config.num_hidden_layers)
+        )
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
     def forward(
@@ -185,10 +194,7 @@ class Backbone(nn.Module):
         x_TE = self.embed_tokens(ids_T)
         rope = rope_of(positions_T, self.config, torch.promote_types(x_TE.dtype, torch.float32))
         for block in self.layers:
-            if self.recompute and torch.is_grad_enabled():
-                x_TE = checkpoint(block, x_TE, rope, attend, use_reentrant=False)
-            else:
-                x_TE = block(x_TE, rope, attend)
+            x_TE = block(x_TE, rope, attend)
         out: torch.Tensor = self.norm(x_TE)
         return out
 
@@ -209,7 +215,8 @@ class Head(nn.Module):
         weights_T: torch.Tensor | None = None,
         reduction: Literal["mean", "none"] = "mean",
         temperature: float = 1.0,
-    ) -> torch.Tensor:
+        z_loss: float = 0.0,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return logits [T, V] without labels, else the loss (see `CWM.forward`)."""
         if labels_T is None:
             return linear(hidden_TE, self.weight)
@@ -217,18 +224,25 @@ class Head(nn.Module):
             return token_losses(hidden_TE, self.weight, labels_T, temperature=temperature)
         if reduction != "mean":
             raise ValueError(f"reduction is {reduction!r}; expected 'mean' or 'none'")
-        return mean_loss(hidden_TE, self.weight, labels_T, weights_T, temperature=temperature)
+        loss, z_mean = mean_loss_and_z(
+            hidden_TE, self.weight, labels_T, weights_T, temperature=temperature, z_loss=z_loss
+        )
+        return (loss, z_mean) if z_loss else loss
 
 
 class CWM(nn.Module):
     """A Code World Model.
 
     ``attention`` replaces the implementation (`model.attention`), e.g. to run sequence-parallel.
-    ``recompute`` keeps only each block's input for the backward pass.
+    ``recompute`` says what the backward pass computes again (`model.recompute`).
     """
 
     def __init__(
-        self, config: CWMConfig, attention: Attention | None = None, *, recompute: bool = False
+        self,
+        config: CWMConfig,
+        attention: Attention | None = None,
+        *,
+        recompute: Recompute = "none",
     ) -> None:
         super().__init__()
         self.config = config
@@ -245,14 +259,17 @@ class CWM(nn.Module):
         *,
         reduction: Literal["mean", "none"] = "mean",
         temperature: float = 1.0,
-    ) -> torch.Tensor:
+        z_loss: float = 0.0,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Run a packed row of T tokens.
 
         Without ``labels_T``: logits [T, V]. With: the loss in nats, where ``labels_T[t]`` is the
         token after ``ids_T[t]`` (already shifted), or -100 where nothing is scored, such as at a
         document's end. ``reduction`` "mean" gives the scalar sum(w * nll) / sum(w) with
         ``weights_T`` (1 where absent), "none" gives nll [T]. ``temperature`` divides the logits of
-        the loss.
+        the loss. With a ``z_loss`` (and "mean") the result is a pair: sum(w * (nll + z_loss *
+        log(z)**2)) / sum(w), z the softmax's denominator, and sum(w * log(z)**2) / sum(w), of which
+        no gradient is to be had.
 
         Raises `RowError` where lengths differ, `TokenIdError` and `model.loss.LabelError` for what
         is outside the vocabulary (unchecked on an accelerator).
@@ -261,7 +278,9 @@ class CWM(nn.Module):
             if given is not None:
                 _check_length(name, given, packing)
         hidden_TE = self.hidden(ids_T, packing)
-        out: torch.Tensor = self.lm_head(hidden_TE, labels_T, weights_T, reduction, temperature)
+        out: torch.Tensor | tuple[torch.Tensor, torch.Tensor] = self.lm_head(
+            hidden_TE, labels_T, weights_T, reduction, temperature, z_loss
+        )
         return out
 
     @classmethod
@@ -302,4 +321,4 @@ def _attend_packed(
     k_TKD: torch.Tensor,
     v_TKD: torch.Tensor,
 ) -> torch.Tensor:
-    return attention(q_THD, k_TKD, v_TKD, packing, config.window(layer))
+    return attention(q_THD, k_TKD, v_TKD, packing, config.window(layer) or packing.reach)

@@ -156,8 +156,9 @@ class RLPlacement:
     """GPUs of a trainer process."""
     threads_per_worker: int = 1
     """Threads of a trainer's tensor operations on CPUs."""
-    recompute: bool = False
-    """Recompute a block's activations in the backward pass instead of keeping them."""
+    recompute: Literal["none", "selective", "full"] = "none"
+    """What the backward pass computes again instead of keeping it: all within a block, or all but
+    matrix products and attention."""
     rollout_workers: int = 1
     """Rollout actors, each with its own model copy and sandbox."""
     cpus_per_rollout: float = 1.0

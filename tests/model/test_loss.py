@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model.loss import IGNORED, LabelError, mean_loss, token_losses
+from model.loss import IGNORED, LabelError, mean_loss, mean_loss_and_z, token_losses
 
 
 def case(tokens=37, words=50, width=8, dtype=torch.float64, seed=0, ignored=(3, 20, 36)):
@@ -61,6 +61,28 @@ def test_equals_the_plain_computation(data):
         plain_mean(hidden, weight, labels, weights, temperature),
         (hidden, weight),
     )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_z_loss_equals_the_plain_computation(chunk, temperature):
+    hidden, weight, labels = case()
+    weights = torch.rand(37, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    loss, z_mean = mean_loss_and_z(
+        hidden, weight, labels, weights, temperature=temperature, z_loss=0.3, chunk=chunk
+    )
+    shares = weights * (labels != IGNORED)
+    squares = (F.linear(hidden, weight) / temperature).logsumexp(1).square()
+    true_z = (squares * shares).sum() / shares.sum()
+    true = plain_mean(hidden, weight, labels, weights, temperature) + 0.3 * true_z
+    assert torch.allclose(z_mean, true_z) and not z_mean.requires_grad
+    equal(loss, true, (hidden, weight))
+    # without a weight it is the loss to the bit
+    plain_loss = mean_loss(hidden, weight, labels, weights, temperature=temperature, chunk=chunk)
+    none, zero = mean_loss_and_z(
+        hidden, weight, labels, weights, temperature=temperature, chunk=chunk
+    )
+    assert torch.equal(plain_loss, none) and zero == 0
 
 
 @pytest.mark.parametrize("function", [token_losses, mean_loss])

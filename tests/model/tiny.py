@@ -25,10 +25,10 @@ CONFIG = CWMConfig(
 )
 
 
-def build(seed=0, **changes):
+def build(seed=0, recompute="none", **changes):
     """A model of `CONFIG` with ``changes``, its weights drawn from ``seed``."""
     torch.manual_seed(seed)
-    return CWM(replace(CONFIG, **changes)).eval()
+    return CWM(replace(CONFIG, **changes), recompute=recompute).eval()
 
 
 def ids_of(length, seed=1):
