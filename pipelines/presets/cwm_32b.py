@@ -1,0 +1,172 @@
+"""The published configuration, on the cluster of ray_cluster.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from cluster.dag.step import Preset
+from pipelines.presets.common import families
+from pipelines.recipe import Recipe, datasets, evaluations, full
+from stages.crawl.settings import CrawlSettings
+from stages.midtrain.settings import MidtrainSettings
+from stages.pretrain.settings import PretrainSettings
+from stages.rl.settings import RLPlacement, RLSettings, TaskShare
+from stages.sft.settings import SftSettings
+from stages.tasks.settings import TaskSettings
+from stages.tokenizer.settings import TokenizerSettings
+from stages.trace.settings import TracePlacement, TraceSettings
+from stages.training.settings import (
+    MixEntry,
+    ModelSettings,
+    OptimizerSettings,
+    ScheduleSettings,
+    TrainingPlacement,
+)
+
+
+def cwm_32b() -> Preset:
+    """The published configuration (§4, §5), on the cluster of ray_cluster.yaml."""
+    shape: dict[str, Any] = {
+        "model": ModelSettings(  # Table 2
+            hidden_size=6144,
+            intermediate_size=21_504,
+            layers=64,
+            heads=48,
+            kv_heads=8,
+            head_dim=128,
+            sliding_window=8_192,
+            rope_theta=1e6,
+            initializer_range=0.02,
+            scale_residual_init=False,
+            vocab_size=128_256,
+        ),
+        "precision": "bfloat16",
+        "optimizer": OptimizerSettings(beta1=0.9, beta2=0.95, weight_decay=0.1, clip=1.0),  # §4.2
+    }
+    # §4.2: 2000 steps of warm-up, then one cosine over 13 T tokens from 8e-4 to a hundredth of it.
+    schedule = ScheduleSettings(
+        peak_learning_rate=8e-4,
+        final_fraction=0.01,
+        warmup_steps=2_000,
+        horizon_tokens=13_000_000_000_000,
+    )
+    pretraining: dict[str, Any] = {
+        "context_length": 8_192,
+        "row_tokens": 8_192,
+        "rows_per_step": 1_024,
+    }  # 8.4 M
+    midtraining: dict[str, Any] = {
+        "context_length": 131_072,
+        "row_tokens": 131_072,
+        "rows_per_step": 256,
+    }  # 33.6 M
+    finetuning: dict[str, Any] = {
+        "context_length": 32_768,
+        "row_tokens": 32_768,
+        "rows_per_step": 64,
+    }  # 2.1 M
+    gpu = TrainingPlacement(gpus_per_worker=1, cpus_per_worker=16, recompute="full")
+    return full(
+        "cwm_32b",
+        "ask",
+        Recipe(
+            crawl=CrawlSettings(
+                stdlib_bytes=40_000_000, distribution_bytes=80_000_000, total_bytes=10_000_000_000
+            ),
+            # §2.2 has 120 M functions, and drops more than 10,000 line events or 1 MB. Repositories
+            # are named by who has them: trace.repositories
+            trace=TraceSettings(
+                program_families=families(200_000),
+                max_functions=10_000_000,
+                max_functions_per_origin=100_000,
+                max_source_chars=20_000,
+                # fewer than usual: rows of a shard, some MB each, are in memory at once
+                functions_per_shard=40,
+                calls_per_function=16,
+                mutations_per_call=16,
+                events=10_000,
+                bytes=1_000_000,
+                value_chars=200,
+                calls=1_000_000,
+                # far beyond a million calls
+                function_cpu_seconds=120,
+                function_wall_seconds=300.0,
+                # a frame is some 40 tokens, a context 131,072
+                episode_events=3_000,
+            ),
+            tokenizer=TokenizerSettings(
+                vocab_size=128_000,
+                pre_tokenizer="llama3",
+                sample_bytes=2_000_000_000,
+                trace_sample_bytes=1_000_000_000,
+            ),
+            tasks=TaskSettings(
+                output_tasks=1_000_000,
+                trace_tasks=1_000_000,
+                fix_tasks=200_000,
+                heldout_tasks=5_000,
+                max_context_chars=20_000,
+                max_value_chars=2_000,
+                max_frames=2_000,
+            ),
+            datasets=datasets(
+                131_072, "prose", code={"max_tokens": 8_192}, asserts={"max_tokens": 8_192}
+            ),
+            pretrain=PretrainSettings(  # §4.2: 8 T tokens
+                steps=8_000_000_000_000 // (8_192 * 1_024),
+                schedule=schedule,
+                **shape,
+                **pretraining,
+            ),
+            midtrain=MidtrainSettings(  # §4.2: 5 T tokens; 30 % CWM data, 40 % code, 30 % rehearsal
+                steps=5_000_000_000_000 // (131_072 * 256),
+                schedule=schedule,
+                mix=(
+                    MixEntry(dataset="function_traces", weight=0.10, long="drop"),
+                    MixEntry(dataset="program_traces", weight=0.05, long="drop"),
+                    MixEntry(dataset="prose", weight=0.05, long="drop"),  # §2.2: 75 M of 200 M
+                    MixEntry(dataset="trajectories", weight=0.10, long="truncate"),
+                    MixEntry(dataset="code", weight=0.55),
+                    MixEntry(dataset="asserts", weight=0.15, long="drop"),
+                ),
+                **shape,
+                **midtraining,
+            ),
+            sft=SftSettings(  # §5.1: 100 B tokens, constant 1e-5 after 1000 steps
+                steps=50_000, learning_rate=1e-5, warmup_steps=1_000, **shape, **finetuning
+            ),
+            rl=RLSettings(  # §5.2; group size and rate are those of SSR on the same system
+                steps=20_000,
+                samples_per_prompt=8,
+                max_length=32_768,
+                max_answer_tokens=16_384,
+                batch_tokens=8_388_608,
+                learning_rate=3e-6,
+                warmup_steps=30,
+                max_staleness=8,
+                precision="bfloat16",
+                mix=(TaskShare(kind="fix", share=0.4), TaskShare(kind="output", share=0.6)),
+            ),
+            evaluations=evaluations(
+                context_length=131_072, output_tokens=4_096, fix_tokens=16_384, fix_samples=16
+            ),
+            # ZeRO-3 alone: a worker holds whole rows, so a stage has at most rows_per_step workers.
+            placements={
+                "trace": TracePlacement(workers=512),
+                "pretrain": replace(gpu, workers=1_024),
+                "midtrain": replace(gpu, workers=256),
+                "sft": replace(gpu, workers=64),
+                "rl": RLPlacement(
+                    workers=64,
+                    gpus_per_worker=1,
+                    cpus_per_worker=16,
+                    rollout_workers=448,
+                    gpus_per_rollout=1,
+                    cpus_per_rollout=16,
+                    recompute="full",
+                    rollout_resource="sandbox",
+                ),
+            },
+        ),
+    )
