@@ -50,7 +50,7 @@ def open_engine(job: Job, session: Session) -> tuple[Any, State]:
         )
         model = build(
             config,
-            lambda: CWM(job.config, recompute=job.placement.recompute != "none"),
+            lambda: CWM(job.config, recompute=job.placement.recompute),
             seed=settings.seed,
         )
         if job.weights and not folder and not universal:
