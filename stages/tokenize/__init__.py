@@ -1,4 +1,4 @@
-"""Tokenize: turn the rows of one table into a token file, by one of seven renderings.
+"""Tokenize: turn the rows of one table into a token file, by one of eight renderings.
 
 ::
 
@@ -6,6 +6,7 @@
     code           corpus         a source file
     asserts        traces         a function, then `assert f(arguments) == result`
     traces         traces         a context, then frames in CWM's grammar; long ones in episodes
+    traced_asserts traces         a whole trace, then the assert that it proves
     prose          traces         a function and a question, then what happens in words, the result
     debugger       traces         a context, then a session with a debugger: states and actions
     trajectories   trajectories   an agent's chat with its environment

@@ -7,6 +7,7 @@ after ``==``; its tokens are the same in training and when a model is asked, alo
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from model.tokens import Piece, Special, Tokenizer
@@ -53,17 +54,28 @@ def why_not(row: Row) -> str:
     return ""
 
 
+def shows_assert(key: str, settings: TokenizeSettings) -> bool:
+    """Say whether a function shows its assert: by hash, at the rate of the settings."""
+    digest = hashlib.sha256(f"{settings.seed}:assert:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < settings.assert_share * 2**64
+
+
 def render_asserts(
     rows: Sequence[Row], tokenizer: Tokenizer, settings: TokenizeSettings
 ) -> Iterator[Rendered]:
-    """Yield one document for every trace with literal arguments and a literal result."""
+    """Yield one document for every trace with literal arguments and a literal result.
+
+    Rows that do not show their assert (see `shows_assert`) give the source alone.
+    """
     given, full = weigh(settings.context_loss_weight), weigh(1.0)
     for row in rows:
         if reason := why_not(row):
             yield Rendered(dropped=reason)
             continue
         head = source_pieces(row["context"])
-        tail = [question(row["entry"], row["arguments"]), *answer_pieces(row["result"])]
+        tail: list[Piece] = [Special("eos")]
+        if shows_assert(row["key"], settings):
+            tail = [question(row["entry"], row["arguments"]), *answer_pieces(row["result"])]
         source, line = tokenizer.encode_pieces(head), tokenizer.encode_pieces(tail)
         if len(source) + len(line) > settings.max_tokens:
             yield Rendered(dropped="too-long")

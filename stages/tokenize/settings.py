@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Rendering = Literal["code", "asserts", "traces", "prose", "debugger", "trajectories", "chats"]
+Rendering = Literal[
+    "code",
+    "asserts",
+    "traces",
+    "traced_asserts",
+    "prose",
+    "debugger",
+    "trajectories",
+    "chats",
+]
 RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
 
 
@@ -25,6 +34,9 @@ class TokenizeSettings:
     # loss weight of what is given rather than predicted: a trace's context and first frame, a
     # debugger's actions, the source above an assert (tiny scale: 0.1 learns better than 0 and 1)
     context_loss_weight: float = 0.1
+    # share of an asserts data set's functions that show their assert, chosen by hash; the rest are
+    # the source alone. 0.1 makes asserts scarce, as in code that people write
+    assert_share: float = 1.0
     # share of environment turns whose loss is masked (CWM: 0.5, they are of low diversity)
     observation_mask: float = 0.5
     # environment turns are cut on the right to this many tokens; 0 keeps them whole
@@ -50,6 +62,7 @@ class TokenizeSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected {low} or more")
         for name in (
             "context_loss_weight",
+            "assert_share",
             "observation_mask",
             "context_share",
             "inverse_sessions",

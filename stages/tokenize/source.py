@@ -70,6 +70,13 @@ SOURCES: dict[Rendering, Source] = {
         group="source",
         columns=("key", "source", "origin", "context", "frames"),
     ),
+    "traced_asserts": Source(
+        kind="traces",
+        renderer="stages.tokenize.traced_asserts:render_traced_asserts",
+        key="key",
+        group="source",
+        columns=("key", "source", "origin", "frames", *ASSERT_COLUMNS),
+    ),
     "prose": Source(
         kind="traces",
         renderer="stages.tokenize.prose:render_prose",

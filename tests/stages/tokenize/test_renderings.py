@@ -10,6 +10,7 @@ from stages.tokenize.code import render_code
 from stages.tokenize.debugger import render_debugger
 from stages.tokenize.prose import render_prose
 from stages.tokenize.settings import TokenizeSettings
+from stages.tokenize.traced_asserts import render_traced_asserts
 from stages.tokenize.traces import render_traces
 from stages.tokenize.trajectories import render_trajectories
 from stages.trace.renderings.debugger_check import check_session
@@ -49,6 +50,32 @@ def test_an_assert_follows_its_source(tokenizer):
     assert tokenizer.decode(document.ids) == ("<|begin_of_text|>def f(a):\n    return a\n" + line)
     assert seen(document, tokenizer, 255) == line
     assert set(document.loss) == {26, 255}
+
+
+def test_scarce_asserts_leave_the_source_of_the_others(tokenizer):
+    rows = [program_row(a, b) for a in range(8) for b in range(25)]
+    settings = TokenizeSettings(assert_share=0.1)
+    texts = [
+        tokenizer.decode(document.ids)
+        for rendered in render_asserts(rows, tokenizer, settings)
+        for document in rendered.documents
+    ]
+    shown = [text for text in texts if "assert" in text]
+    assert len(texts) == len(rows) and 8 <= len(shown) <= 34
+    assert all(text.endswith("\n<|end_of_text|>") for text in texts)
+
+
+def test_an_assert_follows_its_trace(tokenizer):
+    row = program_row(1, 2)
+    (document,) = only(render_traced_asserts, row, tokenizer, max_tokens=512).documents
+    trace, _ = encode(Trace.from_row(row), tokenizer)
+    line = f"assert {row['entry']}({row['arguments']}) == {row['result']}\n<|end_of_text|>"
+    assert document.ids[: len(trace) - 1] == trace[:-1]
+    assert tokenizer.decode(document.ids[len(trace) - 1 :]) == line
+    assert seen(document, tokenizer, 255).endswith(line)
+    assert only(render_traced_asserts, row, tokenizer, max_tokens=20).dropped == "too-long"
+    cut = program_row(1, 2) | {"outcome": "exception"}
+    assert only(render_traced_asserts, cut, tokenizer).dropped == "no-result"
 
 
 @pytest.mark.parametrize(
