@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stages.training.mix import check_mix
+
 SPECIALS = 256
 """Reserved token ids after the regular vocabulary."""
 
@@ -90,7 +92,8 @@ class MixEntry:
     dataset: str
     """Name of the step's input that holds the token file."""
     weight: float = 0.0
-    """Share of its group's tokens; those of a group sum to 1. 0 leaves the data set out."""
+    """Share of its group's tokens that target epochs leave over; those of a group sum to 1. 0, and
+    no epochs, leaves the data set out."""
     epochs: float = 0.0
     """Instead of a weight: how often the stage is to go through the data set [1 to 4]."""
     group: str = ""
@@ -100,7 +103,8 @@ class MixEntry:
     its beginning kept (chats), or left out."""
 
     def __post_init__(self) -> None:
-        require(self.weight >= 0, self, "weight", "at least 0")
+        for name in ("weight", "epochs"):
+            require(getattr(self, name) >= 0, self, name, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +127,10 @@ class LengthBucket:
     """Longest document in tokens; that of the last bucket is the context."""
     reach: int = 0
     """How far back global layers look, in tokens; 0: to the beginning [32,768 in the middle]."""
+
+    def __post_init__(self) -> None:
+        require(self.up_to >= 1, self, "up_to", "at least 1")
+        require(self.reach >= 0, self, "reach", "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,9 +228,10 @@ class TrainingSettings:
             require(getattr(self, name) >= 1, self, name, "at least 1")
         require(self.context_length >= 2, self, "context_length", "at least 2")
         require(self.row_tokens >= self.context_length, self, "row_tokens", ">= context_length")
-        require(sum(e.weight for e in self.mix) > 0, self, "mix", "one weight above 0 at least")
-        names = [entry.dataset for entry in self.mix]
-        require(len(set(names)) == len(names), self, "mix", "each data set once")
+        check_mix(self.mix, self.groups)
+        ends = [bucket.up_to for bucket in self.buckets]
+        ascending = ends == sorted(set(ends)) and ends[-1:] in ([], [self.context_length])
+        require(ascending, self, "buckets", f"ascending, the last up_to {self.context_length}")
         require(0 <= self.seed < 2**31, self, "seed", "0 to 2**31 - 1")
 
     @property
@@ -283,6 +292,10 @@ class TrainingPlacement:
         require(self.workers >= 0, self, "workers", "at least 0")
         require(self.cpus_per_worker > 0, self, "cpus_per_worker", "above 0")
         require(0 <= self.gpus_per_worker <= 1, self, "gpus_per_worker", "0 to 1")
+        require(self.sequence_parallel >= 1, self, "sequence_parallel", "at least 1")
+        within = self.partition_within
+        divides = within >= 0 and (not within or max(self.workers, 1) % within == 0)
+        require(divides, self, "partition_within", f"0 or a divisor of {self.workers} workers")
         for name in ("validate_every", "max_failures"):
             require(getattr(self, name) >= 0, self, name, "at least 0")
         for name in ("threads_per_worker", "micro_rows", "checkpoint_every", "log_every"):
@@ -290,18 +303,48 @@ class TrainingPlacement:
         require(self.validation_rows >= 1, self, "validation_rows", "at least 1")
 
 
+class SequenceParallelError(ValueError):
+    """Workers or heads cannot be divided into groups that share a row."""
+
+
+def check_groups(size: int, *, workers: int, kv_heads: int) -> None:
+    """Raise `SequenceParallelError` unless groups of ``size`` divide the workers and the heads."""
+    if size < 1 or workers % size:
+        raise SequenceParallelError(
+            f"sequence_parallel = {size} does not divide the workers, {workers}: a row is shared by"
+            " so many of them"
+        )
+    if kv_heads % size:
+        raise SequenceParallelError(
+            f"sequence_parallel = {size} does not divide the model's kv_heads = {kv_heads}: in"
+            " attention every worker takes equally many of them"
+        )
+
+
 def check_workers(placement: TrainingPlacement, settings: TrainingSettings) -> None:
-    """Raise ValueError unless every worker gets the same number of rows of each global batch."""
-    share = max(placement.workers, 1) * placement.micro_rows
+    """Raise ValueError unless all workers get equal shares of each global batch.
+
+    Groups of ``sequence_parallel`` workers share rows (`SequenceParallelError` where they cannot),
+    so CWM's 8.4 M tokens in rows of 131,072, which are 64 rows, can go to 64 groups but no more.
+    """
+    workers, group = max(placement.workers, 1), placement.sequence_parallel
+    check_groups(group, workers=workers, kv_heads=settings.model.kv_heads)
+    if group > 1 and placement.min_workers:
+        raise SequenceParallelError(
+            f"sequence_parallel = {group} with min_workers = {placement.min_workers}: a world that"
+            " loses single workers cannot keep its groups; use min_workers = 0"
+        )
+    share = workers // group * placement.micro_rows
     if settings.rows_per_step % share:
         raise ValueError(
-            f"rows_per_step = {settings.rows_per_step} is no multiple of workers x micro_rows = "
-            f"{placement.workers} x {placement.micro_rows}: change one of the three"
+            f"rows_per_step = {settings.rows_per_step} is no multiple of workers / "
+            f"sequence_parallel x micro_rows = {workers} / {group} x {placement.micro_rows}: "
+            "change one of the four"
         )
 
 
 def bundles(placement: TrainingPlacement, settings: TrainingSettings) -> list[dict[str, float]]:
-    """Return the Ray resources that the workers need at once; none when training in-process.
+    """Return the Ray resources that the workers need at once, or the step's own process does.
 
     Raises ValueError when the workers cannot share the global batch evenly.
     """
@@ -311,4 +354,4 @@ def bundles(placement: TrainingPlacement, settings: TrainingSettings) -> list[di
         bundle["GPU"] = placement.gpus_per_worker
     if placement.node_resource:
         bundle[placement.node_resource] = 0.001
-    return [dict(bundle) for _ in range(placement.workers)]
+    return [dict(bundle) for _ in range(max(placement.workers, 1))]
