@@ -231,6 +231,7 @@ def _context(work: Work, folder: StepFolder, attempt: str, output: Path) -> Step
         fingerprint=work.identity.fingerprint,
         attempt=attempt,
         stop_file=work.stop_file,
+        snapshot=work.identity.snapshot,
     )
 
 

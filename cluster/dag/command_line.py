@@ -18,7 +18,14 @@ from rich.console import Console
 
 from cluster.dag.errors import DagError
 from cluster.dag.identity import SettingsError
-from cluster.dag.options import UnknownPresetError, choose_preset, parse_options
+from cluster.dag.imports import (
+    Importing,
+    ImportOptionError,
+    parse_imports,
+    select_imported,
+    stand_in,
+)
+from cluster.dag.options import Options, UnknownPresetError, choose_preset, parse_options
 from cluster.dag.overrides import (
     OverrideError,
     apply_config,
@@ -27,12 +34,14 @@ from cluster.dag.overrides import (
     split_arguments,
 )
 from cluster.dag.run import Closing, Command, Run
-from cluster.dag.selection import SelectionError, select
+from cluster.dag.selection import Selection, SelectionError, select
 from cluster.dag.step import Pipeline, PipelineError, Preset, UnknownStepError
 
 Presets = Mapping[str, Callable[[], Preset]]
+Overrides = list[tuple[str, str]]
 
 _USAGE = (
+    ImportOptionError,
     OverrideError,
     PipelineError,
     SelectionError,
@@ -50,18 +59,32 @@ def main(
     root: Path,
     about: str = "",
     closing: Closing | None = None,
+    importing: Importing | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Run a pipeline's command line and return the exit code.
 
     ``program`` is what a person types; ``root`` the directory that the project is imported from.
     ``closing`` prints what the run is about (results) from its outcomes, after the summary.
+    ``importing`` makes steps of what ``--import`` names; without it nothing can be imported.
     """
     given = tuple(sys.argv[1:] if arguments is None else arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        command = _parse(presets, given, pipeline, program, root, about, console)
+        options, overrides = _options(given, program, about)
+        configured = _configured(presets, options, overrides, program, console)
+        imported = _with_imports(configured, options, importing, console)
+        command = Command(
+            pipeline=imported,
+            configured=configured,
+            selection=_selection(imported, options),
+            options=options,
+            arguments=given,
+            name=pipeline,
+            program=program,
+            root=root,
+        )
         return Run(command, console, closing).run()
     except _USAGE as error:
         print(error, file=sys.stderr)
@@ -73,31 +96,48 @@ def main(
         return 130
 
 
-def _parse(
-    presets: Presets,
-    given: tuple[str, ...],
-    name: str,
-    program: str,
-    root: Path,
-    about: str,
-    console: Console,
-) -> Command:
-    """Read the command line, say which preset it is and why, and check that the steps fit."""
+def _options(given: tuple[str, ...], program: str, about: str) -> tuple[Options, Overrides]:
     others, overrides = split_arguments(given)
-    options = parse_options(others, program, about)
-    preset_name, why = choose_preset(options.preset, presets)
+    return parse_options(others, program, about), overrides
+
+
+def _configured(
+    presets: Presets, options: Options, overrides: Overrides, program: str, console: Console
+) -> Pipeline:
+    """Return the preset's pipeline with the settings asked for; say which preset it is and why."""
+    name, why = choose_preset(options.preset, presets)
     if not options.json:
-        console.print(f"preset {preset_name} ({why})", highlight=False)
+        console.print(f"preset {name} ({why})", highlight=False)
     try:
-        preset = presets[preset_name]()
+        preset = presets[name]()
         if options.config is not None:
             preset = apply_config(preset, json.loads(Path(options.config).read_text()))
-        preset = apply_overrides(preset, overrides, program)
-        pipeline = Pipeline(preset)
+        pipeline = Pipeline(apply_overrides(preset, overrides, program))
     except (ValueError, OSError) as error:  # range checks and cross-stage checks raise ValueError
-        raise PipelineError(f"preset {preset_name}: {error}") from error
+        raise PipelineError(f"preset {name}: {error}") from error
     if options.settings is not None:
         explain_settings(pipeline.steps[pipeline.match(options.settings)[0]], program)
+    return pipeline
+
+
+def _with_imports(
+    pipeline: Pipeline, options: Options, importing: Importing | None, console: Console
+) -> Pipeline:
+    """Return the pipeline with what ``--import`` names in it; say what that changes."""
+    folders = parse_imports(options.imports, pipeline)
+    if not folders:
+        return pipeline
+    if importing is None:
+        raise ImportOptionError("--import: this pipeline imports nothing")
+    made = importing(pipeline.preset, folders)
+    preset, dropped = stand_in(pipeline.preset, made.steps, list(folders))
+    notes = [*made.notes, *([f"not needed: {', '.join(dropped)}"] if dropped else [])]
+    for note in () if options.json else notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    return Pipeline(preset)
+
+
+def _selection(pipeline: Pipeline, options: Options) -> Selection:
     selection = select(
         pipeline,
         only=options.only,
@@ -105,12 +145,4 @@ def _parse(
         until=options.until,
         rerun=options.rerun,
     )
-    return Command(
-        pipeline=pipeline,
-        selection=selection,
-        options=options,
-        arguments=given,
-        name=name,
-        program=program,
-        root=root,
-    )
+    return select_imported(selection, pipeline)

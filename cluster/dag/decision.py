@@ -164,6 +164,8 @@ class Decider:
         latest = self.latest(step.name)
         if latest is None:
             return "new"
+        if latest.record.stage != step.stage.name:
+            return f"stage: {latest.record.stage} → {step.stage.name}"
         record, now = latest.record, self.identify(step, {})
         changes = _differences(record.settings, settings_json(step.settings))
         if record.revision != now.revision:
@@ -184,8 +186,11 @@ class Decider:
         return _few([f"input {n} changed" for n, d in digests.items() if old[n]["digest"] != d])
 
     def _drift(self, step: Step, artifact: Artifact, code: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the files that differ from those that made an artifact, unless accepted."""
-        if step.name in self._accept:
+        """Return the files that differ from those that made an artifact, unless accepted.
+
+        What another stage made under the step's name (``--import``) has other code by right.
+        """
+        if step.name in self._accept or artifact.record.stage != step.stage.name:
             return ()
         folder = self._store.folder(artifact.record.stage, artifact.record.fingerprint)
         return tuple(drifted_files(folder.accepted_code() or artifact.record.code, code))
@@ -194,7 +199,8 @@ class Decider:
         if step.stage.snapshot is None:
             return None
         if step.name not in self._snapshots:
-            self._snapshots[step.name] = resolve(step.stage.snapshot)(step.settings)
+            where = (step.placement,) if step.stage.stands_in else ()
+            self._snapshots[step.name] = resolve(step.stage.snapshot)(step.settings, *where)
         return self._snapshots[step.name]
 
 

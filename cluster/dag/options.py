@@ -45,6 +45,9 @@ class Options:
     """Print the settings of this step, explained, and stop."""
     config: str | None = None
     """Start from a resolved config.json instead of the preset's settings."""
+    imports: Annotated[Names, tyro.conf.arg(name="import", metavar="STEP=FOLDER")] = ()
+    """Take what this step would make from a folder: a checkpoint in HF's layout (config.json,
+    safetensors, tokenizer) for a training step, or a tokenizer. May be given again."""
     store: str | None = None
     """Where artifacts lie. Else CWM_STORE, else ./runs."""
     executor: Literal["ray", "local"] = "ray"
@@ -86,6 +89,7 @@ Every step's result is kept in the store; what is there already is not made agai
   {program} --from sft                          sft and all after it again
   {program} --until trace                       stop early
   {program} --settings midtrain                 the settings of one stage, explained
+  {program} --import pretrain=FOLDER            go on from an external checkpoint
 
 Settings are written stage.key=value; tuples as stage.key=1,2,3."""
 

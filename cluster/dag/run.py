@@ -47,9 +47,13 @@ class TrackingUnavailableError(DagError):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A parsed command line: the pipeline with its settings, and what to do with it."""
+    """A parsed command line: the pipeline with its settings, and what to do with it.
+
+    ``configured`` is the pipeline before anything was imported: what ``config.json`` keeps.
+    """
 
     pipeline: Pipeline
+    configured: Pipeline
     selection: Selection
     options: Options
     arguments: tuple[str, ...]
@@ -166,7 +170,7 @@ class Run:
     ) -> Mapping[str, Outcome]:
         """Run the plan's steps and record the run; prints the summary however it ends."""
         command = self._command
-        write_json(store.run_folder(self._key) / "config.json", config_json(command.pipeline))
+        write_json(store.run_folder(self._key) / "config.json", config_json(command.configured))
         backend = self._backend(plan)
         tracker = _open_tracker(self._options.tracking, store, nodes)
         name, preset = command.name, command.pipeline.preset.name

@@ -49,6 +49,8 @@ class Stage:
     when their kind is in ``more``.
     ``snapshot`` names a function (settings) -> JSON value, for sources: what is out there now
     (versions, digests).
+    ``stands_in`` is for a source that takes the place, and the name, of another stage's step
+    (``--import``); its snapshot is given the placement too, which says where to look.
     ``bundles`` names a function (placement, settings) -> list of Ray resource dicts that the step
     needs at once; None is one CPU, an empty list nothing.
     ``estimate`` names a function (settings, placement) -> mapping of label to value that the plan
@@ -78,6 +80,7 @@ class Stage:
     executes_code: bool = False
     saves_when_stopped: bool = False
     deterministic: bool = True
+    stands_in: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +103,7 @@ class StepContext:
     ``attempt`` and ``fingerprint`` name this execution, also after it was killed and resumed; the
     first characters of both together make a unique Ray Train run name.
     ``stop_file`` appears when the step is to save where it is and raise `StoppedError`.
+    ``snapshot`` is the one that a source's identity holds.
     """
 
     step: str
@@ -111,6 +115,7 @@ class StepContext:
     fingerprint: str = ""
     attempt: str = ""
     stop_file: Path | None = None
+    snapshot: Any = None
 
     @property
     def metrics_file(self) -> Path:

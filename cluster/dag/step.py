@@ -124,7 +124,8 @@ class Pipeline:
 def _checked(step: Step) -> Step:
     """Return the step in normal form, with its default placement, after checking it by itself."""
     stage = step.stage
-    if step.name != stage.name and not step.name.startswith(f"{stage.name}."):
+    named = step.name == stage.name or step.name.startswith(f"{stage.name}.")
+    if not named and not stage.stands_in:
         raise PipelineError(f"step {step.name}: call it {stage.name} or {stage.name}.VARIANT")
     if not isinstance(step.settings, stage.settings):
         raise PipelineError(
