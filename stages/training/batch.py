@@ -33,29 +33,39 @@ class Batch:
 def build_batch(rows: Sequence[Row], files: Sequence[TokenFile], device: torch.device) -> Batch:
     """Read the tokens of some rows (one after the other) and move them to ``device``.
 
-    A piece that ends inside its document is also asked for the token that follows it there.
+    A piece that ends inside its document is also asked for the token that follows it there. Raises
+    `TokenIdError`, which names the document, for a token beyond its file's vocabulary.
     """
-    ids, labels, weights = [], [], []
+    lengths = [length for row in rows for length in row.lengths]
+    ids = np.empty(sum(lengths), dtype=np.int64)
+    labels = np.full(len(ids), IGNORED, dtype=np.int64)
+    weights = np.zeros(len(ids), dtype=np.float32)
+    place = 0
     for row in rows:
         for source, start, end, last in zip(
             row.source, row.start, row.end, row.document_end, strict=True
         ):
             file, following = files[source], min(end + 1, last)
-            label = np.full(end - start, IGNORED, dtype=np.int64)
-            weight = np.zeros(end - start, dtype=np.float32)
-            known = following - start - 1
-            weight[:known] = file.loss[start + 1 : following]
-            label[:known] = file.tokens[start + 1 : following]
-            label[weight == 0] = IGNORED
-            ids.append(file.tokens[start:end].astype(np.int64))
-            labels.append(label)
-            weights.append(weight / FULL_LOSS)
+            ids[place : place + end - start] = file.tokens[start:end]
+            known = place + following - start - 1
+            labels[place:known] = file.tokens[start + 1 : following]
+            weights[place:known] = file.loss[start + 1 : following]
+            place += end - start
+    if max(ids.max(), labels.max()) >= min(file.meta["vocab_size"] for file in files):
+        _name_the_document(rows, files)
+    labels[weights == 0] = IGNORED
     return Batch(
-        ids=torch.from_numpy(np.concatenate(ids)).to(device),
-        labels=torch.from_numpy(np.concatenate(labels)).to(device),
-        weights=torch.from_numpy(np.concatenate(weights)).to(device),
-        packing=Packing.of([length for row in rows for length in row.lengths], device),
+        ids=torch.from_numpy(ids).to(device),
+        labels=torch.from_numpy(labels).to(device),
+        weights=torch.from_numpy(weights / FULL_LOSS).to(device),
+        packing=Packing.of(lengths, device, reach=rows[0].reach),
     )
+
+
+def _name_the_document(rows: Sequence[Row], files: Sequence[TokenFile]) -> None:
+    for row in rows:
+        for source, start, last in zip(row.source, row.start, row.document_end, strict=True):
+            files[source].check_ids(start, last)
 
 
 def weight_of(rows: Sequence[Row], files: Sequence[TokenFile]) -> float:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.config import CWMConfig
-from stages.training.order import Order
-from stages.training.packing import Rows
+from stages.training.data import open_rows
+from stages.training.rows import Rows
 from stages.training.schedule import Schedule
 from stages.training.settings import TrainingPlacement, TrainingSettings
-from stages.training.source import Source
-from stages.training.token_file import TokenFile
 
 RESULT = "result.json"
 """What the workers leave in the scratch directory for the step's statistics, at the very end."""
+
+LOGS = ("metrics.jsonl", "skipped.jsonl", "samples.md")
+"""What rank 0 appends to beside `Job.metrics_file`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,10 +43,15 @@ class Job:
     weights: Path | None = None
     """Checkpoint in HF layout to start from; None starts from random weights."""
     optimizer: Path | None = None
-    """Universal checkpoint (weights in float32 and AdamW's moments) to start from, before
-    `weights`."""
+    """What `keep_optimizer` left (weights in float32 and AdamW's moments) to start from, before
+    `weights`; None starts a new optimizer."""
     keep_optimizer: bool = False
-    """Leave the optimizer's state, as a universal checkpoint, beside the exported weights."""
+    """Leave the last checkpoint to resume from beside the exported weights."""
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps between checkpoints: as placed, else a kill costs a twentieth of the stage."""
+        return self.placement.checkpoint_every or max(1, self.settings.steps // 20)
 
     def is_asked_to_stop(self) -> bool:
         """Whether training is to end early."""
@@ -53,11 +59,4 @@ class Job:
 
     def rows(self) -> Rows:
         """Return the packed rows of the training data, in order."""
-        settings = self.settings
-        entries = [entry for entry in settings.mix if entry.weight > 0]
-        sources = [
-            Source(TokenFile(self.tokens[entry.dataset]), entry, settings.context_length)
-            for entry in entries
-        ]
-        order = Order(sources, [entry.weight for entry in entries], settings.seed)
-        return Rows(order, settings.row_tokens)
+        return open_rows(self.settings, self.tokens)

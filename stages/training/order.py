@@ -1,10 +1,16 @@
 """The order in which pieces of documents are trained on: a pure function of (seed, position).
 
-The stream of pieces is cut into blocks of `BLOCK` positions. Every block holds the same number of
-pieces of each data set, so that its tokens have the weights of the mix; which of them stands where
-is a shuffle keyed by (seed, block). Within a data set, the n-th draw is piece ``n % size`` of a
-permutation keyed by (seed, data set, epoch ``n // size``), computed without storing it. So any
-block can be had at once, by any worker, and resuming needs no state but a position.
+The stream of pieces is cut into blocks. Every block holds a number of pieces of each data set that
+gives its tokens the shares of the mix; which of them stands where is a shuffle keyed by (seed,
+block). Within a data set, the n-th draw is piece ``n % size`` of a permutation keyed by (seed, data
+set, epoch ``n // size``), computed without storing it. So any block can be had at once, by any
+worker, and resuming needs no state but a position.
+
+`grain` has such permutations and mixes too. It takes 4 to 5 µs for each piece, since it cannot
+permute an array of positions, where this takes 0.1 (`benchmarks.data_order`): telling what an epoch
+of 10**8 pieces has shown would take minutes. And its mix rounds shares down to hundredths of the
+smallest, and does not tell which data set a position belongs to, which packing, counting what was
+seen and checking that nothing was lost all need.
 """
 
 from __future__ import annotations
@@ -12,14 +18,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.training.source import Pieces, Source
 
-BLOCK = 1024
-"""Positions that are shuffled and packed together."""
+VERSION = 2
+"""Of the order: goes up when equal settings and data give another order than before."""
+_ONE = 1 << 32
+"""Draws per block are counted in fractions of this, so that no share is rounded in the long run."""
 
 
 def key_of(*parts: int | str) -> int:
@@ -57,7 +66,7 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`BLOCK` consecutive pieces of the stream; ``pieces`` are parallel arrays with ``source``."""
+    """Consecutive pieces of the stream; ``pieces`` are parallel arrays with ``source``."""
 
     source: NDArray[np.int64]
     """Index of the data set of every piece."""
@@ -65,35 +74,57 @@ class Block:
 
 
 class Order:
-    """The stream of pieces of several data sets, mixed so that their tokens have the given
-    weights."""
+    """The stream of pieces of several data sets, mixed so that their tokens have the given shares.
 
-    def __init__(self, sources: Sequence[Source], weights: Sequence[float], seed: int) -> None:
+    A block has about ``block_tokens`` tokens. Data sets without pieces have a share of 0. ``name``
+    tells apart the orders of one training.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        shares: Sequence[float],
+        seed: int,
+        *,
+        block_tokens: int,
+        name: str = "",
+    ) -> None:
         self.sources = tuple(sources)
-        self.seed = seed
-        self.per_block = _quotas(
-            [weight / source.mean_tokens for source, weight in zip(sources, weights, strict=True)]
-        )
+        self.shares = tuple(share / fsum(shares) for share in shares)
+        self._key = key_of(seed, name)
+        self._rates = [
+            round(share * block_tokens * len(source) / source.tokens * _ONE) if share else 0
+            for source, share in zip(self.sources, self.shares, strict=True)
+        ]
 
-    def drawn(self, source: int, first: int, last: int) -> Pieces:
-        """Return draws ``first … last - 1`` of one data set, over as many epochs as that takes."""
-        size = len(self.sources[source])
-        draws = np.arange(first, last, dtype=np.int64)
-        indices = np.empty_like(draws)
-        for epoch in range(first // size, -(-last // size)):
-            inside = draws // size == epoch
-            key = key_of(self.seed, self.sources[source].name, epoch)
-            indices[inside] = permute(draws[inside] % size, size, key)
-        return self.sources[source].pieces(indices)
+    def before(self, source: int, block: int) -> int:
+        """Return how many pieces of a data set come before a block."""
+        return block * self._rates[source] // _ONE
+
+    def indices(self, source: int, first: int, last: int) -> NDArray[np.int64]:
+        """Return which pieces draws ``first … last - 1`` of one data set take, over as many epochs
+        as that takes."""
+        size, name = len(self.sources[source]), self.sources[source].name
+        parts = [
+            permute(
+                np.arange(max(first, epoch * size), min(last, (epoch + 1) * size)) - epoch * size,
+                size,
+                key_of(self._key, name, epoch),
+            )
+            for epoch in range(first // size, -(-last // size))
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
     def block(self, number: int) -> Block:
         """Return block ``number`` (0, 1, …) of the stream."""
-        source = np.repeat(np.arange(len(self.sources)), self.per_block)
         drawn = [
-            self.drawn(i, number * quota, (number + 1) * quota)
-            for i, quota in enumerate(self.per_block)
+            source.pieces(self.indices(i, self.before(i, number), self.before(i, number + 1)))
+            for i, source in enumerate(self.sources)
+            if self._rates[i]
         ]
-        place = permute(np.arange(BLOCK), BLOCK, key_of(self.seed, "block", number))
+        owners = [i for i, rate in enumerate(self._rates) if rate]
+        source = np.repeat(owners, [len(pieces.start) for pieces in drawn])
+        place = self.shuffled(len(source), "block", number)
         return Block(
             source=source[place],
             pieces=Pieces(
@@ -104,14 +135,6 @@ class Order:
             ),
         )
 
-
-def _quotas(shares: Sequence[float]) -> list[int]:
-    """Divide `BLOCK` in proportion to ``shares``: at least one each, largest remainders rounded
-    up."""
-    exact = [share * BLOCK / sum(shares) for share in shares]
-    quotas = [max(1, int(value)) for value in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda i: (int(exact[i]) - exact[i], i))
-    for i in by_remainder[: max(0, BLOCK - sum(quotas))]:
-        quotas[i] += 1
-    quotas[quotas.index(max(quotas))] += BLOCK - sum(quotas)
-    return quotas
+    def shuffled(self, size: int, what: str, number: int) -> NDArray[np.int64]:
+        """Return the numbers below ``size`` in an order of their own for ``what`` and ``number``."""
+        return permute(np.arange(size), size, key_of(self._key, what, number))

@@ -6,12 +6,19 @@ A token file is a directory::
     loss.bin    uint8 per token: loss weight, in 255ths, of predicting THAT token (0 = masked)
     ends.npy    int64: exclusive end of every document in tokens.bin
     keys.txt    one provenance key per document and line (a document's sha256, a trace's key, …)
-    meta.json   {"rendering", "documents", "tokens", "vocab_size", "bytes" (of the texts, UTF-8), …}
+    meta.json   {"rendering", "documents", "tokens", "vocab_size", "bytes" (of the texts, UTF-8),
+                 "sha256" (of each of the files above), …}
+
+meta.json is written last: a directory without it is no token file. Opening one compares the sizes,
+which finds a torn file; `TokenFile.verify` reads everything, which finds a flipped bit.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,29 +26,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.dag.files import file_digest, write_json
+
 FULL_LOSS = 255
 """The loss weight 1.0 as it is stored."""
+CONTENT = ("tokens.bin", "loss.bin", "ends.npy", "keys.txt")
+"""The files whose sha256 meta.json holds."""
 
 
 class TokenFileError(ValueError):
-    """A token file is torn or was written wrongly; says which part disagrees with which."""
+    """A token file is torn, damaged or was written wrongly; says which part disagrees with which."""
+
+
+class TokenIdError(TokenFileError):
+    """A document holds a token id that its vocabulary does not; names both and the data set."""
 
 
 class TokenWriter:
     """Writes a token file document by document; `close` makes it readable.
 
-    Until then there is no ends.npy and nothing can be read.
+    Until then there is no meta.json and nothing can be read.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "meta.json").unlink(missing_ok=True)
         self.folder = folder
         self.tokens = 0
         self._ends: list[int] = []
         self._largest = -1
-        self._token_file = (folder / "tokens.bin").open("wb")
-        self._loss_file = (folder / "loss.bin").open("wb")
-        self._key_file = (folder / "keys.txt").open("w", encoding="utf-8")
+        self._streams = {name: (folder / name).open("wb") for name in CONTENT}
+        self._digests = {name: hashlib.sha256() for name in CONTENT}
 
     @property
     def documents(self) -> int:
@@ -67,47 +82,61 @@ class TokenWriter:
             raise TokenFileError(
                 f"document {key!r}: a token id or loss weight is out of range"
             ) from error
-        self._token_file.write(tokens.tobytes())
-        self._loss_file.write(loss.tobytes())
-        self._key_file.write(key + "\n")
+        self._write("tokens.bin", tokens.tobytes())
+        self._write("loss.bin", loss.tobytes())
+        self._write("keys.txt", f"{key}\n".encode())
         self.tokens += len(tokens)
         self._largest = max(self._largest, int(tokens.max()))
         self._ends.append(self.tokens)
 
     def close(self, meta: Mapping[str, Any]) -> None:
-        """Finish the file. ``meta`` must hold "vocab_size"; the counts are added to it."""
+        """Finish the file. ``meta`` must hold "vocab_size"; counts and digests are added to it.
+
+        Raises `TokenIdError` when a token id is beyond the vocabulary; nothing can be read then.
+        """
         if self._largest >= meta["vocab_size"]:
-            raise TokenFileError(
+            raise TokenIdError(
                 f"{self.folder}: token id {self._largest} in a vocabulary of {meta['vocab_size']}"
             )
-        for file in (self._token_file, self._loss_file, self._key_file):
-            file.close()
-        np.save(self.folder / "ends.npy", np.array(self._ends, dtype=np.int64))
-        counts = {"documents": self.documents, "tokens": self.tokens}
-        (self.folder / "meta.json").write_text(
-            json.dumps({**meta, **counts}, indent=1, sort_keys=True) + "\n"
-        )
+        self._write("ends.npy", _npy(np.array(self._ends, dtype="<i8")))
+        for stream in self._streams.values():
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
+        digests = {name: digest.hexdigest() for name, digest in self._digests.items()}
+        counts = {"documents": self.documents, "tokens": self.tokens, "sha256": digests}
+        write_json(self.folder / "meta.json", {**meta, **counts})
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._streams[name].write(data)
+        self._digests[name].update(data)
 
 
 class TokenFile:
     """A token file opened for reading; documents are views into memory maps.
 
     ``file[i]`` is ``(ids uint32 [n], loss_255 uint8 [n])``; ``file.ends`` and ``file.lengths`` are
-    int64 [documents].
+    int64 [documents]. Raises `TokenFileError` for a directory that is no token file or a torn one.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
-        self.ends: NDArray[np.int64] = np.load(folder / "ends.npy")
+        self.meta: dict[str, Any] = _meta(folder)
+        sizes = {name: _size(folder / name) for name in CONTENT}
+        documents, tokens = self.meta["documents"], self.meta["tokens"]
+        self.ends: NDArray[np.int64] = _ends(folder / "ends.npy")
+        last = int(self.ends[-1]) if len(self.ends) else 0
+        found = (sizes["tokens.bin"] / 4, sizes["loss.bin"], last, len(self.ends))
+        if found != (tokens, tokens, tokens, documents):
+            raise TokenFileError(
+                f"{folder} is torn: tokens.bin has {found[0]:g} tokens, loss.bin {found[1]}, "
+                f"ends.npy {last} in {len(self.ends)} documents; meta.json says {tokens} in "
+                f"{documents}. Make it again"
+            )
+        if (np.diff(self.ends, prepend=0) <= 0).any():
+            raise TokenFileError(f"{folder}: the ends of documents in ends.npy do not ascend")
         self.tokens = _map(folder / "tokens.bin", "<u4")
         self.loss = _map(folder / "loss.bin", "u1")
-        last = int(self.ends[-1]) if len(self.ends) else 0
-        if not len(self.tokens) == len(self.loss) == last == self.meta["tokens"]:
-            raise TokenFileError(
-                f"{folder} is torn: tokens.bin has {len(self.tokens)} tokens, loss.bin "
-                f"{len(self.loss)}, ends.npy {last}, meta.json {self.meta['tokens']}"
-            )
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -127,7 +156,88 @@ class TokenFile:
     @property
     def keys(self) -> list[str]:
         """The provenance key of every document."""
-        return (self.folder / "keys.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        # bytes: reading text would take a carriage return in a key for the end of a line
+        return (self.folder / "keys.txt").read_bytes().decode().split("\n")[:-1]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the content, from the digests that were taken while it was written."""
+        digests = self.meta["sha256"]
+        return hashlib.sha256("".join(digests[name] for name in CONTENT).encode()).hexdigest()
+
+    def document_at(self, token: int) -> int:
+        """Return the index of the document that holds the token at this place in the file."""
+        return int(np.searchsorted(self.ends, token, side="right"))
+
+    def verify(self) -> None:
+        """Read everything: digests as recorded, ids within the vocabulary, a key per document.
+
+        Raises `TokenFileError` or `TokenIdError`, which name the file or the document.
+        """
+        for name in CONTENT:
+            recorded, found = self.meta["sha256"][name], file_digest(self.folder / name)
+            if found != recorded:
+                raise TokenFileError(
+                    f"{self.folder / name} is damaged: its sha256 is {found[:12]}…, when it was "
+                    f"written {recorded[:12]}…. Make it again"
+                )
+        if len(self.tokens):
+            self.check_ids(0, len(self.tokens))
+        if len(self.keys) != len(self):
+            raise TokenFileError(
+                f"{self.folder}: {len(self.keys)} keys for {len(self)} documents in keys.txt"
+            )
+
+    def check_ids(self, start: int, end: int) -> None:
+        """Raise `TokenIdError`, which names the document, for an id beyond the vocabulary among
+        tokens ``start … end - 1``."""
+        ids, vocabulary = self.tokens[start:end], self.meta["vocab_size"]
+        if int(ids.max()) >= vocabulary:
+            place = int(np.argmax(ids >= vocabulary))
+            key = self.keys[self.document_at(start + place)]
+            raise TokenIdError(
+                f"{self.folder}: document {key!r} holds token id {ids[place]} in a vocabulary of "
+                f"{vocabulary}: the file is damaged or of another tokenizer. Make it again"
+            )
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    file = folder / "meta.json"
+    try:
+        meta: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise TokenFileError(
+            f"{folder} is no token file, or writing it did not end: it has no meta.json"
+        ) from None
+    except ValueError as error:
+        raise TokenFileError(f"{file} is no JSON: {error}") from error
+    if missing := {"documents", "tokens", "vocab_size", "sha256"} - meta.keys():
+        raise TokenFileError(f"{file} lacks {', '.join(sorted(missing))}. Make it again")
+    return meta
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        raise TokenFileError(f"{file.parent} is torn: it has no {file.name}") from None
+
+
+def _ends(file: Path) -> NDArray[np.int64]:
+    try:
+        ends: NDArray[np.int64] = np.load(file)
+    except (ValueError, EOFError) as error:  # a torn header, or less data than it says
+        raise TokenFileError(f"{file} is torn: {error}") from error
+    if ends.dtype != np.int64 or ends.ndim != 1:
+        raise TokenFileError(f"{file} holds {ends.dtype} of shape {ends.shape}, not int64 [n]")
+    return ends
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    """Return the array as np.save writes it."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 def _map(file: Path, dtype: str) -> NDArray[Any]:

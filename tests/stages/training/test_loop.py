@@ -14,7 +14,7 @@ from model.transformer import CWM
 from stages.pretrain.settings import PretrainSettings
 from stages.training.batch import build_batch
 from stages.training.loop import train
-from stages.training.packing import Cursor
+from stages.training.rows import Cursor
 from stages.training.session import LocalSession
 from stages.training.worker import run_job
 from tests.stages.training.conftest import SMALL, TINY_SCHEDULE
@@ -36,7 +36,7 @@ def plain_losses(job):
     model = CWM(job.config)
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=0.1)
     rows, cursor, found = job.rows(), Cursor(), []
-    files = [source.file for source in rows.order.sources]
+    files = rows.files
     for step in range(job.settings.steps):
         taken, cursor = rows.take(cursor, job.settings.rows_per_step)
         batch = build_batch(taken, files, device())

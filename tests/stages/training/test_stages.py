@@ -32,7 +32,7 @@ MIDTRAIN = MidtrainSettings(
 SFT = SftSettings(
     steps=10,
     warmup_steps=2,
-    mix=(MixEntry(dataset="chats", weight=7), MixEntry(dataset="traces", weight=3)),
+    mix=(MixEntry(dataset="chats", weight=0.7), MixEntry(dataset="traces", weight=0.3)),
     **SMALL,
 )
 

@@ -1,0 +1,48 @@
+"""Rows: any place in the sequence comes at once, nothing is cut or lost."""
+
+from stages.training.rows import Cursor, Rows
+from stages.training.settings import MixEntry
+from stages.training.source import Source
+
+
+def rows_over(write_tokens, seed=0):
+    entry = MixEntry(dataset="a", weight=1)
+    file = write_tokens("a", [2 + (7 * i) % 60 for i in range(500)])
+    return Rows([Source(file, entry, 64)], [1], seed=seed, row_tokens=64)
+
+
+def test_taking_in_other_portions_gives_the_same_rows(write_tokens):
+    rows = rows_over(write_tokens)
+    once, end = rows.take(Cursor(), 1200)
+    again, cursor = [], Cursor()
+    for count in (1, 299, 600, 300):
+        part, cursor = rows.take(cursor, count)
+        again += part
+    assert again == once
+    assert cursor.places == end.places
+    assert cursor.step == 4
+    assert rows_over(write_tokens).take(end, 5) == rows.take(end, 5)
+
+
+def test_short_documents_are_never_cut(write_tokens):
+    rows = rows_over(write_tokens)
+    ends = set(rows.files[0].ends.tolist())
+    for row in rows.take(Cursor(), 800)[0]:
+        assert set(row.end) <= ends
+        assert sum(row.lengths) <= 64
+
+
+def test_seen_counts_what_was_taken(write_tokens):
+    rows = rows_over(write_tokens)
+    for count in (1, 20, 700):
+        taken, cursor = rows.take(Cursor(), count)
+        seen = rows.seen(cursor)["a"]
+        assert seen.tokens == sum(sum(row.lengths) for row in taken)
+        assert seen.documents == len({end for row in taken for end in row.document_end})
+        assert seen.epochs == sum(len(row.start) for row in taken) / 500
+
+
+def test_a_cursor_survives_json(write_tokens):
+    cursor = rows_over(write_tokens).take(Cursor(), 300)[1]
+    assert Cursor.from_json(cursor.to_json()) == cursor
+    assert Cursor.from_json(Cursor().to_json()) == Cursor()
