@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from deepspeed.utils import set_z3_leaf_modules
 
-from cluster.deepspeed.config import LARGEST_BUCKET
+from cluster.deepspeed.config import fitted
 from cluster.deepspeed.errors import ShardError
 
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
@@ -47,13 +47,17 @@ def initialize(
     Leaves make the hooks' cost per module that of one per block; what a leaf holds must fit at
     once.
     """
-    if leaves:
-        set_z3_leaf_modules(model, list(leaves))
-    size = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
-    # DeepSpeed's own bucket takes 2 GB of address space, also for a model of a few megabytes
-    zero = {**config["zero_optimization"], "reduce_bucket_size": min(LARGEST_BUCKET, size)}
-    engine, *_ = deepspeed.initialize(model=model, config={**config, "zero_optimization": zero})
+    units = list(leaves)
+    if units:
+        set_z3_leaf_modules(model, units)
+    largest = max((_elements(m) for m in model.modules() if isinstance(m, tuple(units))), default=0)
+    fitting = fitted(config, elements=_elements(model), largest=largest)
+    engine, *_ = deepspeed.initialize(model=model, config=fitting)
     return engine
+
+
+def _elements(module: torch.nn.Module) -> int:
+    return sum(getattr(p, "ds_numel", p.numel()) for p in module.parameters())
 
 
 def set_learning_rate(engine: Any, learning_rate: float) -> None:

@@ -110,6 +110,9 @@ def open_case(case):
         weight_decay=DECAY,
         clip=CLIP,
         bfloat16=case.bfloat16,
+        offload=case.offload,
+        partition_within=case.partition_within,
+        gradient_dtype=case.gradient_dtype,
     )
     # a model so small would be kept whole: let everything go that no module is using
     for name in ("param_persistence_threshold", "max_live_parameters", "max_reuse_distance"):

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from model import CWM, Packing
 from model.attention import default_attention
 from stages.training.batch import IGNORED
-from stages.training.settings import SequenceParallelError, check_groups
+from stages.training.world import SequenceParallelError, check_groups
 from tests.model.tiny import CONFIG
 from tests.ranks import run_ranks
 from tests.stages.training.equality import (
@@ -78,6 +78,7 @@ def wrong_losses():
     shifted_late = part.labels.clone()
     shifted_late[-1] = IGNORED  # the next token is the other rank's
     late = replace(part, labels=shifted_late, weights=part.weights * (shifted_late != IGNORED))
+    alone = Packing.of([tokens])  # a part as a row of its own
     mean = torch.tensor(loss_of_part(model, parallel, part))
     dist.all_reduce(mean)
     return {
@@ -87,9 +88,7 @@ def wrong_losses():
         "positions": summed(replace(part, packing=restarted)),
         "labels": summed(late),
         "weighting": mean.item() / 2,
-        "communication": summed(
-            replace(part, packing=local_packing(row, parallel)), default_attention
-        ),
+        "communication": summed(replace(part, packing=alone), default_attention),
     }
 
 
