@@ -40,7 +40,8 @@ from stages.tasks.settings import TaskSettings
 from stages.tokenize.settings import TokenizeSettings
 from stages.tokenizer.settings import TokenizerSettings
 from stages.trace.settings import TraceSettings
-from stages.training.settings import SPECIALS
+from stages.training.settings import SPECIALS, TrainingPlacement
+from stages.training.world import WorldError, check_workers
 
 DATASETS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "code": ("curate", {"rendering": "code"}),
@@ -186,20 +187,34 @@ def validate(preset: Preset) -> None:
     Raises `RecipeError`.
     """
     at = {step.name: step.settings for step in preset.steps}
-    pretraining: PretrainSettings = at["pretrain"]
-    midtraining: MidtrainSettings = at["midtrain"]
+    _check_model(at)
+    _check_schedule(at["pretrain"], at["midtrain"])
+    _check_contexts(at)
+    for step in preset.steps:
+        if isinstance(step.placement, TrainingPlacement):
+            try:
+                check_workers(step.placement, step.settings)
+            except WorldError as error:
+                raise RecipeError(f"{step.name}.placement: {error}") from error
+
+
+def _check_model(at: Mapping[str, Any]) -> None:
+    model = at["pretrain"].model
     for name in ("midtrain", "sft"):
-        if at[name].model != pretraining.model:
+        if at[name].model != model:
             raise RecipeError(
                 f"{name}.model differs from pretrain.model; a stage goes on with the model it is "
                 "given, so change all three"
             )
     needed = at["tokenizer"].vocab_size + SPECIALS
-    if pretraining.model.vocab_size < needed:
+    if model.vocab_size < needed:
         raise RecipeError(
-            f"model.vocab_size={pretraining.model.vocab_size}, but the tokenizer has {needed} ids "
+            f"model.vocab_size={model.vocab_size}, but the tokenizer has {needed} ids "
             f"(tokenizer.vocab_size + {SPECIALS} specials)"
         )
+
+
+def _check_schedule(pretraining: PretrainSettings, midtraining: MidtrainSettings) -> None:
     if midtraining.schedule != pretraining.schedule:
         raise RecipeError("pretrain.schedule and midtrain.schedule differ; they share one cosine")
     used = sum(s.steps * s.tokens_per_step for s in (pretraining, midtraining))
@@ -209,11 +224,15 @@ def validate(preset: Preset) -> None:
             f"{pretraining.schedule.horizon_tokens:,}: lower their steps or raise "
             "schedule.horizon_tokens of both"
         )
+
+
+def _check_contexts(at: Mapping[str, Any]) -> None:
+    trained = at["midtrain"].context_length
     for name, settings in at.items():
-        if name.startswith("evaluate.") and settings.context_length > midtraining.context_length:
+        if name.startswith("evaluate.") and settings.context_length > trained:
             raise RecipeError(
                 f"{name}.context_length={settings.context_length} is longer than the model was "
-                f"trained for ({midtraining.context_length})"
+                f"trained for ({trained})"
             )
     if at["rl"].max_length > at["sft"].context_length:
         raise RecipeError(

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from model.attention import default_attention
 from model.packing import Packing
 from stages.training.batch import IGNORED, Batch
-from stages.training.settings import check_groups
+from stages.training.world import check_groups
 
 
 class SequenceParallel:

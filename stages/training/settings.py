@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stages.training.mix import check_mix
+from stages.training.world import check_workers
 
 SPECIALS = 256
 """Reserved token ids after the regular vocabulary."""
@@ -145,6 +146,11 @@ class GuardSettings:
     max_skips: int = 10
     """Training fails when so many steps in a row were skipped."""
 
+    def __post_init__(self) -> None:
+        require(self.spike_sigmas >= 0, self, "spike_sigmas", "at least 0")
+        require(self.window >= 2, self, "window", "at least 2")
+        require(self.max_skips >= 1, self, "max_skips", "at least 1")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerSettings:
@@ -241,6 +247,26 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceSettings:
+    """What a worker computes on, for the plan's estimates alone."""
+
+    flops_per_second: float = 0.0
+    """Of dense matrix products in the stage's precision [989e12: an H100 in bfloat16]; 0: the plan
+    says nothing of time."""
+    utilisation: float = 0.4
+    """Share of it that training is assumed to reach (model FLOPs utilisation)."""
+    memory: float = 0.0
+    """Bytes [80e9]; 0: the plan does not say whether the stage fits."""
+    price_per_hour: float = 0.0
+    """In any currency; 0: the plan says nothing of money."""
+
+    def __post_init__(self) -> None:
+        for name in ("flops_per_second", "memory", "price_per_hour"):
+            require(getattr(self, name) >= 0, self, name, "at least 0")
+        require(0 < self.utilisation <= 1, self, "utilisation", "above 0, at most 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingPlacement:
     """Where and how a training stage runs; nothing here changes what is computed but rounding."""
 
@@ -271,8 +297,8 @@ class TrainingPlacement:
     recompute: Literal["none", "selective", "full"] = "none"
     """What the backward pass computes again instead of keeping it: all within a block, or all but
     matrix products and attention."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints to resume from."""
+    checkpoint_every: int = 0
+    """Steps between checkpoints to resume from; 0: a twentieth of the stage's steps."""
     keep_checkpoints: int = 2
     """The last ones that are kept."""
     keep_every: int = 0
@@ -287,6 +313,8 @@ class TrainingPlacement:
     """Steps between lines in metrics.jsonl."""
     max_failures: int = 3
     """How often Ray Train restarts the workers from the last checkpoint after losing one."""
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+    """What a worker computes on: its GPU, or its share of a CPU."""
 
     def __post_init__(self) -> None:
         require(self.workers >= 0, self, "workers", "at least 0")
@@ -296,57 +324,17 @@ class TrainingPlacement:
         within = self.partition_within
         divides = within >= 0 and (not within or max(self.workers, 1) % within == 0)
         require(divides, self, "partition_within", f"0 or a divisor of {self.workers} workers")
-        for name in ("validate_every", "max_failures"):
+        for name in ("validate_every", "checkpoint_every", "keep_every", "max_failures"):
             require(getattr(self, name) >= 0, self, name, "at least 0")
-        for name in ("threads_per_worker", "micro_rows", "checkpoint_every", "log_every"):
+        for name in ("threads_per_worker", "micro_rows", "keep_checkpoints", "log_every"):
             require(getattr(self, name) >= 1, self, name, "at least 1")
         require(self.validation_rows >= 1, self, "validation_rows", "at least 1")
-
-
-class SequenceParallelError(ValueError):
-    """Workers or heads cannot be divided into groups that share a row."""
-
-
-def check_groups(size: int, *, workers: int, kv_heads: int) -> None:
-    """Raise `SequenceParallelError` unless groups of ``size`` divide the workers and the heads."""
-    if size < 1 or workers % size:
-        raise SequenceParallelError(
-            f"sequence_parallel = {size} does not divide the workers, {workers}: a row is shared by"
-            " so many of them"
-        )
-    if kv_heads % size:
-        raise SequenceParallelError(
-            f"sequence_parallel = {size} does not divide the model's kv_heads = {kv_heads}: in"
-            " attention every worker takes equally many of them"
-        )
-
-
-def check_workers(placement: TrainingPlacement, settings: TrainingSettings) -> None:
-    """Raise ValueError unless all workers get equal shares of each global batch.
-
-    Groups of ``sequence_parallel`` workers share rows (`SequenceParallelError` where they cannot),
-    so CWM's 8.4 M tokens in rows of 131,072, which are 64 rows, can go to 64 groups but no more.
-    """
-    workers, group = max(placement.workers, 1), placement.sequence_parallel
-    check_groups(group, workers=workers, kv_heads=settings.model.kv_heads)
-    if group > 1 and placement.min_workers:
-        raise SequenceParallelError(
-            f"sequence_parallel = {group} with min_workers = {placement.min_workers}: a world that"
-            " loses single workers cannot keep its groups; use min_workers = 0"
-        )
-    share = workers // group * placement.micro_rows
-    if settings.rows_per_step % share:
-        raise ValueError(
-            f"rows_per_step = {settings.rows_per_step} is no multiple of workers / "
-            f"sequence_parallel x micro_rows = {workers} / {group} x {placement.micro_rows}: "
-            "change one of the four"
-        )
 
 
 def bundles(placement: TrainingPlacement, settings: TrainingSettings) -> list[dict[str, float]]:
     """Return the Ray resources that the workers need at once, or the step's own process does.
 
-    Raises ValueError when the workers cannot share the global batch evenly.
+    Raises `WorldError` when the workers cannot share the global batch evenly.
     """
     check_workers(placement, settings)
     bundle = {"CPU": placement.cpus_per_worker}
