@@ -13,9 +13,9 @@ from cluster.dag.metrics import log_metrics
 from cluster.deepspeed import all_sum, set_learning_rate, start_process
 from stages.training.checkpoints import Checkpoints
 from stages.training.engine import export, open_engine, save_state
-from stages.training.guard import Guard, record_skip
+from stages.training.guard import SKIPPED, DivergedError, Guard, record_skip
 from stages.training.job import RESULT, Job
-from stages.training.meter import Meter
+from stages.training.meter import BETWEEN, Meter
 from stages.training.packing import Row
 from stages.training.samples import Samples
 from stages.training.sequence_parallel import SequenceParallel
@@ -36,11 +36,15 @@ def train(job: Job, checkpoints: Checkpoints) -> None:
     start_process(job.placement.threads_per_worker)
     run = _Run(job, checkpoints)
     resumed_from = run.state.step
-    finished = run.steps()
+    try:
+        finished = run.steps()
+    except DivergedError:
+        checkpoints.wait()
+        raise
     checkpoints.wait()
     if not finished:
         return
-    losses = run.validate()
+    losses = run.end()
     export(job, checkpoints, run.engine)
     cpu_seconds = all_sum([time.process_time()])[0]
     if dist.get_rank() == 0:
@@ -62,7 +66,7 @@ class _Run:
         self.job, self.checkpoints = job, checkpoints
         self.rows = job.rows()
         parallel = SequenceParallel(job.placement.sequence_parallel, job.config.num_key_value_heads)
-        self.engine, self.state = open_engine(job, checkpoints, parallel)
+        self.engine, self.state = open_engine(job, checkpoints, parallel, self.rows.fingerprint)
         self.guard = Guard(job.settings.guard, self.state.guard)
         self.stepper = Stepper(job, self.engine, self.rows.files, parallel, self.guard)
         self.validation = Validation(job, self.rows.sources, parallel)
@@ -81,7 +85,7 @@ class _Run:
             last = state.step == self.job.settings.steps
             if state.step % placement.log_every == 0 or last or stopped:
                 self._log_line()
-            self.guard.check(state.step, self.job.output)
+            self.guard.check(state.step, self.job.metrics_file.with_name(SKIPPED))
             every = placement.validate_every
             if every and state.step % every == 0 and not last and not stopped:
                 self.validate()
@@ -108,8 +112,8 @@ class _Run:
 
     def _record(self, made: Made, taken: list[Row]) -> None:
         values = {"loss": made.loss, "grad_norm": made.norm}
-        sources = self.rows.sources
-        record_skip(self.job.output, self.state.step, made.skipped, values, taken, sources)
+        file = self.job.metrics_file.with_name(SKIPPED)
+        record_skip(file, self.state.step, made.skipped, values, taken, self.rows.sources)
 
     def _log_line(self) -> None:
         if dist.get_rank() == 0:
@@ -127,6 +131,13 @@ class _Run:
         self.samples.write(self.engine, self.state.step)
         self.meter.clock.lap("validation")
         self._log(losses)
+        return losses
+
+    def end(self) -> dict[str, float]:
+        """Validate for the last time; return the losses."""
+        self.meter.clock.lap("checkpoint")  # training waited for the last one
+        losses = self.validate()
+        self._log({n: s for n, s in self.meter.seconds().items() if n.split(".")[1] in BETWEEN})
         return losses
 
     def _log(self, metrics: Mapping[str, float]) -> None:
