@@ -16,6 +16,7 @@ The life of a model here::
 from cluster.deepspeed.process import all_sum, start_process  # isort: skip  (before DeepSpeed)
 from cluster.deepspeed.config import LARGEST_BUCKET, zero3_config
 from cluster.deepspeed.errors import ShardError
+from cluster.deepspeed.guard import decide_steps
 from cluster.deepspeed.model import (
     build,
     gather,
@@ -24,18 +25,23 @@ from cluster.deepspeed.model import (
     load_weights,
     set_learning_rate,
 )
-from cluster.deepspeed.universal import to_universal, world_size_of
+from cluster.deepspeed.snapshot import restore, snapshot
+from cluster.deepspeed.universal import loadable, to_universal, world_size_of
 
 __all__ = [
     "LARGEST_BUCKET",
     "ShardError",
     "all_sum",
     "build",
+    "decide_steps",
     "gather",
     "gathered",
     "initialize",
     "load_weights",
+    "loadable",
+    "restore",
     "set_learning_rate",
+    "snapshot",
     "start_process",
     "to_universal",
     "world_size_of",

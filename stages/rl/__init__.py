@@ -33,7 +33,8 @@ STAGE = Stage(
         "stages.forage.mutations",
         "stages.tables",
         "stages.tasks",
-        "stages.training.session",
+        "stages.training.checkpoints",
+        "stages.training.ray_train",
     ),
     executes_code=True,
     deterministic=False,  # only at max_staleness 0

@@ -30,8 +30,3 @@ class Job:
     def metrics_file(self) -> Path:
         """Where rank 0 logs."""
         return self.output / "metrics.jsonl"
-
-    @property
-    def error_file(self) -> Path:
-        """Where rank 0 says why rollout workers cannot go on: restarting trainers is no use."""
-        return self.scratch / "rollout_error.txt"

@@ -5,8 +5,8 @@ Imports DeepSpeed: import this module only in the process that trains.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from cluster.deepspeed import (
     gathered,
     initialize,
     load_weights,
+    loadable,
+    restore,
     set_learning_rate,
-    start_process,
-    to_universal,
-    world_size_of,
+    snapshot,
     zero3_config,
 )
+from cluster.deepspeed.snapshot import CopiedFile
 from cluster.devices import device
 from model.checkpoint import load_config, open_tensors
 from model.transformer import CWM, Block
@@ -36,10 +37,10 @@ TAG = "policy"
 
 
 class Learner:
-    """The policy being trained, as one of ``world`` ranks sees it.
+    """The policy being trained, as one of ``world`` ranks sees it; made after `start_process`.
 
-    ``resume`` is a checkpoint that `save` wrote, at any number of ranks; ``scratch`` is a folder
-    that all ranks see.
+    ``resume`` is a checkpoint that holds what `copies` gave, at any number of ranks; ``scratch`` is
+    a folder that all ranks see.
     """
 
     def __init__(
@@ -51,33 +52,29 @@ class Learner:
         scratch: Path,
         resume: Path | None = None,
     ) -> None:
-        start_process(placement.threads_per_worker)
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         self.device = device()
         self.config = load_config(checkpoint)
-        shards = resume / TAG if resume else None
-        universal = shards is not None and world_size_of(shards) != self.world
-        config = zero3_config(
-            learning_rate=settings.learning_rate,
-            betas=settings.betas,
-            epsilon=1e-8,
-            weight_decay=settings.weight_decay,
-            clip=settings.clip_grad_norm,
-            bfloat16=settings.precision == "bfloat16",
-            universal=universal,
-        )
-        model = build(
-            config, lambda: CWM(self.config, recompute=placement.recompute), seed=settings.seed
-        )
-        if resume is None:
-            load_weights(model, open_tensors(checkpoint).read)  # rank 0 alone reads
-        self._engine = initialize(model, config, leaves=[Block])
-        if shards is not None:
-            self._load(_universal(shards, scratch, self.rank) if universal else shards)
+        with loadable(resume / TAG, scratch) if resume else nullcontext() as found:
+            shards, universal = found or (None, False)
+            config = zero3_config(
+                learning_rate=settings.learning_rate,
+                betas=settings.betas,
+                epsilon=1e-8,
+                weight_decay=settings.weight_decay,
+                clip=settings.clip_grad_norm,
+                bfloat16=settings.precision == "bfloat16",
+                universal=universal,
+            )
+            model = build(
+                config, lambda: CWM(self.config, recompute=placement.recompute), seed=settings.seed
+            )
+            if shards is None:
+                load_weights(model, open_tensors(checkpoint).read)  # rank 0 alone reads
+            self._engine = initialize(model, config, leaves=[Block])
+            if shards is not None:
+                restore(self._engine, shards)
         self._engine.train()
-
-    def _load(self, shards: Path) -> None:
-        self._engine.load_checkpoint(str(shards.parent), tag=shards.name)
 
     def log_probs(self, micro: MicroBatch, temperature: float) -> torch.Tensor:
         """Log-probs of the micro-batch's labels [T], 0 where there is none; differentiable."""
@@ -117,23 +114,6 @@ class Learner:
         """Yield each whole weight in turn, valid until the next; every rank must take all."""
         return gathered(self._engine.module)
 
-    def save(self, folder: Path, state: Mapping[str, Any]) -> None:
-        """Write this rank's shards, and on rank 0 the ``state``, a JSON object."""
-        self._engine.save_checkpoint(str(folder), tag=TAG)
-        if self.rank == 0:
-            (folder / "state.json").write_text(json.dumps(state))
-
-
-def read_state(folder: Path) -> dict[str, Any]:
-    """Return the ``state`` that `Learner.save` wrote."""
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text())
-    return state
-
-
-def _universal(shards: Path, scratch: Path, rank: int) -> Path:
-    """Convert a checkpoint of another number of ranks; return the folder to load."""
-    target = scratch / "universal"
-    if rank == 0:
-        to_universal(shards, target)
-    dist.barrier()
-    return target
+    def copies(self) -> dict[str, CopiedFile]:
+        """Return copies of this rank's files of a checkpoint, by path; every rank must call."""
+        return snapshot(self._engine, TAG, {})

@@ -25,7 +25,7 @@ from stages.rl.selection import Item
 from stages.rl.update import update
 from stages.rl.validation import Score, compare, score, summarise
 from stages.rl.weights import WeightTransport
-from stages.training.session import Session
+from stages.training.checkpoints import Checkpoints
 
 ResultT = TypeVar("ResultT")
 
@@ -64,9 +64,9 @@ class Loop:
     """One rank's run of RL; ``pool`` is given on rank 0 only."""
 
     def __init__(
-        self, job: Job, learner: Learner, session: Session, pool: RolloutPool | None
+        self, job: Job, learner: Learner, checkpoints: Checkpoints, pool: RolloutPool | None
     ) -> None:
-        self._job, self._learner, self._session, self._pool = job, learner, session, pool
+        self._job, self._learner, self._checkpoints, self._pool = job, learner, checkpoints, pool
         self._settings = job.settings
         self._transport = WeightTransport(Path(job.spec.weights))
         self._collector = _collector(job, learner, pool) if pool else None
@@ -106,7 +106,8 @@ class Loop:
             "collector": self._collector.state_dict() if self._collector else None,
             "before": asdict(self._before) if self._before else None,
         }
-        self._session.save(step, lambda folder: self._learner.save(folder, state))
+        self._checkpoints.wait()  # two copies at once would take twice the memory
+        self._checkpoints.save(step, self._learner.copies(), state)
 
     def _clock(self) -> None:
         now, cpu = time.monotonic(), cpu_seconds()
@@ -170,6 +171,7 @@ class Loop:
 
     def _finish(self, resumed_from: int, after: Score | None) -> None:
         self._clock()
+        self._checkpoints.wait()
         tensors = self._learner.tensors()
         if self._collector is None:
             deque(tensors, maxlen=0)  # gathering takes all ranks

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,13 @@ from stages.rl.pool import LocalPool, RayPool, RolloutError
 from stages.rl.progress import follow
 from stages.rl.settings import rollout_bundle, trainer_bundle
 from stages.rl.weights import WeightTransport
+from stages.training.checkpoints import FOLDER, Checkpoints, CheckpointWriteError
+from stages.training.ray_train import run_workers
 
 log = logging.getLogger(__name__)
 
 COLLECTIVE_SECONDS = 3600
 """How long ranks wait for rank 0, which fills their batch or validates."""
-
-_QUICK_AND_QUIET = {
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # also how soon the end of training is noticed
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints everything twice
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-}
 
 
 def run(context: StepContext) -> None:
@@ -86,12 +80,11 @@ def _ray_is_up() -> bool:
 
 def _run_here(job: Job) -> None:
     from stages.rl.rollout import RolloutWorker
-    from stages.training.session import LocalSession
 
     worker = RolloutWorker(job.spec)
     pool = LocalPool(worker.rollout, worker.close, job.settings.max_failures)
     try:
-        _train(job, LocalSession(job.scratch / "checkpoints"), pool)
+        _train(job, pool)
     finally:
         pool.close()
     statistics = read_statistics(job.output / "statistics.json")
@@ -99,28 +92,28 @@ def _run_here(job: Job) -> None:
     write_statistics(job.output / "statistics.json", statistics | {"worker_cpu_seconds": 0.0})
 
 
-def _train(job: Job, session: Any, pool: Any) -> None:
+def _train(job: Job, pool: Any) -> None:
     """Run the loop as one rank; imports DeepSpeed."""
-    from stages.rl.learner import Learner, read_state
+    from cluster.deepspeed import start_process
+    from stages.rl.learner import Learner
     from stages.rl.loop import Loop
 
-    with session.restored() or nullcontext() as folder:
-        learner = Learner(
-            Path(job.spec.checkpoint),
-            job.settings,
-            job.placement,
-            scratch=job.scratch,
-            resume=folder,
-        )
-        state = read_state(folder) if folder else None
-    Loop(job, learner, session, pool).run(state)
+    start_process(job.placement.threads_per_worker)
+    checkpoints = Checkpoints(job.scratch / FOLDER)
+    last = checkpoints.latest()
+    learner = Learner(
+        Path(job.spec.checkpoint),
+        job.settings,
+        job.placement,
+        scratch=job.scratch,
+        resume=last.path if last else None,
+    )
+    Loop(job, learner, checkpoints, pool).run(last.facts if last else None)
 
 
-def _in_worker(config: dict[str, Any]) -> None:
+def _in_worker(config: dict[str, Any]) -> Exception | None:
     """What each Ray Train worker runs."""
     import ray.train
-
-    from stages.training.session import RaySession
 
     job: Job = config["job"]
     pool = None
@@ -132,10 +125,11 @@ def _in_worker(config: dict[str, Any]) -> None:
                 max_failures=job.settings.max_failures,
                 timeout=job.placement.request_timeout,
             )
-        _train(job, RaySession(), pool)
-    except RolloutError as error:
-        # Returning, not raising: restarted trainers would only meet the same workers.
-        job.error_file.write_text(str(error))
+        _train(job, pool)
+    except (RolloutError, CheckpointWriteError) as error:
+        # all trainers raise it, and started again they would only meet the same
+        return error
+    return None
 
 
 def _start_actors(job: Job) -> list[Any]:
@@ -154,37 +148,19 @@ def _start_actors(job: Job) -> list[Any]:
 
 
 def _run_on_ray(job: Job) -> None:
-    os.environ.update({k: v for k, v in _QUICK_AND_QUIET.items() if k not in os.environ})
     import ray
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
 
-    logging.getLogger("ray.train").setLevel(logging.WARNING)
-    job.error_file.unlink(missing_ok=True)
-    placement = job.placement
     actors = _start_actors(job)
-    trainer = TorchTrainer(
-        _in_worker,
-        train_loop_config={"job": job, "actors": actors},
-        scaling_config=ScalingConfig(
-            num_workers=placement.workers,
-            use_gpu=placement.gpus_per_worker > 0,
-            resources_per_worker=trainer_bundle(placement),
-        ),
-        run_config=RunConfig(
-            name="run",  # the scratch folder is the step's own
-            storage_path=str(job.scratch / "ray_train"),
-            failure_config=FailureConfig(max_failures=placement.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-        ),
-        torch_config=TorchConfig(
-            backend="nccl" if placement.gpus_per_worker else "gloo", timeout_s=COLLECTIVE_SECONDS
-        ),
-    )
     try:
-        trainer.fit()
-        if job.error_file.exists():
-            raise RolloutError(job.error_file.read_text())
+        run_workers(
+            _in_worker,
+            {"job": job, "actors": actors},
+            workers=job.placement.workers,
+            bundle=trainer_bundle(job.placement),
+            scratch=job.scratch,
+            max_failures=job.placement.max_failures,
+            collective_seconds=COLLECTIVE_SECONDS,
+        )
         _account(job, ray.get([actor.close.remote() for actor in actors], timeout=60))
     finally:
         for actor in actors:

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any
 
 from cluster.dag.errors import StoppedError
+from stages.training.checkpoints import (
+    FOLDER,
+    Checkpoints,
+    CheckpointWriteError,
+    OtherModelError,
+    whole_checkpoints,
+)
+from stages.training.guard import DivergedError
 from stages.training.job import RESULT, Job
+from stages.training.ray_train import run_workers
 from stages.training.settings import bundles
+from stages.training.state import DataMismatchError
 
-RUNS = "ray_train"
-"""Directory in the scratch directory that holds Ray Train's runs."""
-RUN_NAME = "run"
-"""The scratch directory is the step's own, so the name need not tell steps apart: whoever runs the
-step again under the same scratch directory resumes."""
-
-_QUICK_AND_QUIET = {
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # also how soon the end of training is noticed
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints everything twice
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-}
+log = logging.getLogger(__name__)
 
 
 def run_job(job: Job) -> bool:
     """Train; returns when the checkpoint is exported, True if other processes did it.
 
     Where Ray is initialised, lost workers are replaced, up to ``max_failures`` times, and training
-    goes on from the last checkpoint. Without Ray, and for no workers, this process trains alone:
-    it takes all rows of the global batch, so the result differs only by rounding.
+    goes on from the last checkpoint: with ``min_workers``, by as many as there is room for. Without
+    Ray, and for no workers, this process trains alone: it takes all rows of the global batch, so
+    the result differs only by rounding.
 
-    Raises `StoppedError` when ``job.stop_file`` ended training early, after a checkpoint.
+    Raises `StoppedError` when ``job.stop_file`` ended training early, after a checkpoint, and what
+    `stages.training.loop.train` raises.
     """
     import ray
 
@@ -39,7 +40,18 @@ def run_job(job: Job) -> bool:
     result.unlink(missing_ok=True)
     with_ray = job.placement.workers > 0 and ray.is_initialized()
     if with_ray:
-        _run_with_ray(job)
+        if last := next(whole_checkpoints(job.scratch / FOLDER), None):
+            log.info("goes on after step %d", last.step)
+        placement = job.placement
+        run_workers(
+            _in_worker,
+            {"job": job},
+            workers=placement.workers,
+            min_workers=placement.min_workers,
+            bundle=bundles(placement, job.settings)[0],
+            scratch=job.scratch,
+            max_failures=placement.max_failures,
+        )
     else:
         _run_here(job)
     if not result.exists():  # the workers ended well, but before the end
@@ -47,42 +59,28 @@ def run_job(job: Job) -> bool:
     return with_ray
 
 
+def checkpoints_of(job: Job) -> Checkpoints:
+    """Return the job's checkpoints, for one rank."""
+    placement = job.placement
+    return Checkpoints(
+        job.scratch / FOLDER, keep=placement.keep_checkpoints, keep_every=placement.keep_every
+    )
+
+
 def _run_here(job: Job) -> None:
     from stages.training.loop import train  # imports DeepSpeed
-    from stages.training.session import LocalSession
 
-    train(job, LocalSession(job.scratch / "checkpoints"))
+    train(job, checkpoints_of(job))
 
 
-def _in_worker(config: dict[str, Any]) -> None:
+def _in_worker(config: dict[str, Any]) -> Exception | None:
     """What each Ray Train worker runs."""
     from stages.training.loop import train  # imports DeepSpeed
-    from stages.training.session import RaySession
 
-    train(config["job"], RaySession())
-
-
-def _run_with_ray(job: Job) -> None:
-    os.environ.update({k: v for k, v in _QUICK_AND_QUIET.items() if k not in os.environ})
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
-
-    placement = job.placement
-    logging.getLogger("ray.train").setLevel(logging.WARNING)
-    trainer = TorchTrainer(
-        _in_worker,
-        train_loop_config={"job": job},
-        scaling_config=ScalingConfig(
-            num_workers=placement.workers,
-            use_gpu=placement.gpus_per_worker > 0,
-            resources_per_worker=bundles(placement, job.settings)[0],
-        ),
-        run_config=RunConfig(
-            name=RUN_NAME,
-            storage_path=str((job.scratch / RUNS).resolve()),
-            failure_config=FailureConfig(max_failures=placement.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-        ),
-        torch_config=TorchConfig(backend="nccl" if placement.gpus_per_worker else "gloo"),
-    )
-    trainer.fit()
+    job: Job = config["job"]
+    try:
+        train(job, checkpoints_of(job))
+    except (CheckpointWriteError, DataMismatchError, DivergedError, OtherModelError) as error:
+        # all workers raise it, and started again they would do the same
+        return error
+    return None
