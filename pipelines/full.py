@@ -52,5 +52,6 @@ if __name__ == "__main__":
             root=ROOT,
             about="Train a Code World Model from nothing: crawl, trace, train, evaluate, report.",
             closing=results,
+            importing="pipelines.importing:import_steps",
         )
     )

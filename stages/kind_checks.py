@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.tables import (
@@ -115,22 +116,56 @@ def digest_tokens(folder: Path) -> str:
 
 def check_checkpoint(folder: Path) -> None:
     """Check that a checkpoint has its weights, configuration and tokenizer."""
-    _need(folder, "config.json", "model.safetensors", "tokenizer.json")
+    _need(folder, "config.json", "tokenizer.json", *_weight_files(folder))
+
+
+def _weight_files(folder: Path) -> list[str]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return ["model.safetensors"]
+    return sorted(set(json.loads(index.read_text())["weight_map"].values()))
 
 
 def digest_checkpoint(folder: Path) -> str:
-    """Digest over the named tensors, in name order, and the configuration."""
-    from safetensors import safe_open  # heavy (numpy); digests are taken in the step's own process
+    """Digest over the named tensors, in name order, the configuration and the history.
 
-    digest = hashlib.sha256(
-        json.dumps(json.loads((folder / "config.json").read_text()), sort_keys=True).encode()
-    )
-    with safe_open(folder / "model.safetensors", framework="np") as tensors:
-        for name in sorted(tensors.keys()):
-            tensor = tensors.get_tensor(name)
-            digest.update(f"{name}{tensor.shape}{tensor.dtype}".encode())
-            digest.update(tensor.tobytes())
+    How much a checkpoint was trained, and whether it brings its optimizer along, is seen by the
+    stage that goes on from it; how it is cut into files is not.
+    """
+    digest = hashlib.sha256()
+    for name in ("config.json", "training.json"):
+        if (folder / name).is_file():
+            value = json.loads((folder / name).read_text())
+            digest.update(json.dumps([name, value], sort_keys=True).encode())
+    digest.update(f"optimizer: {(folder / 'optimizer').is_dir()}".encode())
+    tensors = [t for file in _weight_files(folder) for t in _tensors(folder / file)]
+    for name, kind, shape, file, start, size in sorted(tensors):
+        digest.update(f"{name}{shape}{kind}".encode())
+        _update(digest, file, start, size)
     return digest.hexdigest()
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, str, str, Path, int, int]]:
+    """Yield (name, dtype, shape, file, first byte, bytes) of a safetensors file's tensors.
+
+    By the header alone: eight bytes with its length, then JSON.
+    """
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        yield name, entry["dtype"], str(entry["shape"]), file, 8 + length + start, end - start
+
+
+def _update(digest: hashlib._Hash, file: Path, start: int, size: int) -> None:
+    """Add ``size`` bytes of a file, which may be gigabytes."""
+    with file.open("rb") as stream:
+        stream.seek(start)
+        while size and (chunk := stream.read(min(size, 1 << 22))):
+            digest.update(chunk)
+            size -= len(chunk)
 
 
 def check_evaluation(folder: Path) -> None:
@@ -146,3 +181,13 @@ def digest_evaluation(folder: Path) -> str:
 def check_report(folder: Path) -> None:
     """Check that the page is there."""
     _need(folder, "index.html")
+
+
+def check_questions(folder: Path) -> None:
+    """Check that the four files of questions are there."""
+    _need(folder, "programs.jsonl", "patches.jsonl", "trajectories.jsonl", "code.jsonl")
+
+
+def check_items(folder: Path) -> None:
+    """Check that a probe's items are there."""
+    _need(folder, "items.jsonl")

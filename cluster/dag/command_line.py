@@ -35,6 +35,7 @@ from cluster.dag.overrides import (
 )
 from cluster.dag.run import Closing, Command, Run
 from cluster.dag.selection import Selection, SelectionError, select
+from cluster.dag.stage import resolve
 from cluster.dag.step import Pipeline, PipelineError, Preset, UnknownStepError
 
 Presets = Mapping[str, Callable[[], Preset]]
@@ -59,14 +60,15 @@ def main(
     root: Path,
     about: str = "",
     closing: Closing | None = None,
-    importing: Importing | None = None,
+    importing: str | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Run a pipeline's command line and return the exit code.
 
     ``program`` is what a person types; ``root`` the directory that the project is imported from.
     ``closing`` prints what the run is about (results) from its outcomes, after the summary.
-    ``importing`` makes steps of what ``--import`` names; without it nothing can be imported.
+    ``importing`` names the `Importing` that makes steps of what ``--import`` names, if anything
+    can be imported.
     """
     given = tuple(sys.argv[1:] if arguments is None else arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -121,7 +123,7 @@ def _configured(
 
 
 def _with_imports(
-    pipeline: Pipeline, options: Options, importing: Importing | None, console: Console
+    pipeline: Pipeline, options: Options, importing: str | None, console: Console
 ) -> Pipeline:
     """Return the pipeline with what ``--import`` names in it; say what that changes."""
     folders = parse_imports(options.imports, pipeline)
@@ -129,9 +131,11 @@ def _with_imports(
         return pipeline
     if importing is None:
         raise ImportOptionError("--import: this pipeline imports nothing")
-    made = importing(pipeline.preset, folders)
+    make: Importing = resolve(importing)
+    made = make(pipeline.preset, folders)
     preset, dropped = stand_in(pipeline.preset, made.steps, list(folders))
-    notes = [*made.notes, *([f"not needed: {', '.join(dropped)}"] if dropped else [])]
+    notes = [f"{name}: {note}" for name, note in made.notes.items() if name not in dropped]
+    notes += [f"not needed: {', '.join(dropped)}"] if dropped else []
     for note in () if options.json else notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     return Pipeline(preset)

@@ -26,10 +26,10 @@ class ImportRefusedError(DagError):
 
 @dataclass(frozen=True, slots=True)
 class StandIns:
-    """The steps that take the place of those of the same name, and a line about each."""
+    """The steps that take the place of those of the same name, and what to say about each."""
 
     steps: tuple[Step, ...]
-    notes: tuple[str, ...] = ()
+    notes: Mapping[str, str]
 
 
 Importing = Callable[[Preset, Mapping[str, Path]], StandIns]

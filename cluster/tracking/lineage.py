@@ -26,7 +26,7 @@ from rich.tree import Tree
 from cluster.tracking.address import remembered
 from cluster.tracking.documents import SourceFile, by_origin, source_files
 from cluster.tracking.names import run_link
-from cluster.tracking.walk import LineageError, Node, Store
+from cluster.tracking.walk import LineageError, Node, Store, imported
 
 
 def find(store: Store, target: str) -> tuple[Node, str | None]:
@@ -65,6 +65,7 @@ def _by_tracked_run(store: Store, run_id: str) -> Path | None:
 def tree(node: Node, metric: str | None = None) -> Tree:
     """Return the walk as a tree; what was shown before is referred to, not repeated."""
     root = Tree(_label(node))
+    _add_source(root, node)
     if metric:
         found = _metric(node, metric)
         root.add(f"[bold]{escape(metric)} = {found['value']:.6g}[/] ± {_spread(found)}")
@@ -76,10 +77,20 @@ def tree(node: Node, metric: str | None = None) -> Tree:
                 branch.add(f"{escape(name)}: {escape(child.step)} [dim](shown above)[/]")
                 continue
             shown.add(child.path)
-            grow(branch.add(f"{escape(name)}: {_label(child)}"), child)
+            below = branch.add(f"{escape(name)}: {_label(child)}")
+            _add_source(below, child)
+            grow(below, child)
 
     grow(root, node)
     return root
+
+
+def _add_source(branch: Tree, node: Node) -> None:
+    """Say where something that was imported is from, and under which licence."""
+    if (source := imported(node)) is not None:
+        branch.add(f"imported from {escape(source['origin'])}")
+        branch.add(f"licence {escape(source['licence'])}")
+        branch.add(f"digest [dim]{node.record['content_digest']}[/]")
 
 
 def _metric(node: Node, metric: str) -> dict[str, Any]:
@@ -135,6 +146,7 @@ def as_json(target: str, node: Node, metric: str | None, files: list[SourceFile]
             "fingerprint": found.record["fingerprint"],
             "path": str(found.path),
             "run_id": found.record.get("run_id") or "",
+            "imported": imported(found),
             "inputs": {name: str(child.path) for name, child in found.inputs.items()},
         }
         for found in node.everything()

@@ -50,6 +50,12 @@ class Node:
                 queue.extend(node.inputs.values())
 
 
+def imported(node: Node) -> dict[str, str] | None:
+    """Return the origin and licence of what came from outside (``--import``), else None."""
+    snapshot = node.record.get("snapshot")
+    return snapshot.get("imported") if isinstance(snapshot, dict) else None
+
+
 class Store:
     """The published artifacts of a store: ``<stage>/<fingerprint>/<attempt>/artifact.json``.
 

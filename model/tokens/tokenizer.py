@@ -8,6 +8,8 @@ to U+FFFD.
 from __future__ import annotations
 
 import codecs
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -90,6 +92,14 @@ class Tokenizer:
     def special(self, name: str) -> int:
         """Return the id of a special token by its name or alias (``"frame_sep"``, ``"bos"``)."""
         return self.regular_size + special_offset(name)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of all that decides which ids a text gets, however the file is written."""
+        record = json.loads(self.backend.to_str())
+        names = ("model", "normalizer", "pre_tokenizer", "added_tokens")
+        parts = json.dumps([record[name] for name in names], sort_keys=True)
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from cluster.dag.stage import StepContext
 from stages.midtrain.settings import MidtrainSettings
-from stages.training.run import CheckpointMismatchError, run_stage, start_config
+from stages.training.run import carried_optimizer, run_stage, start_config
 from stages.training.schedule import CosineSchedule, check_horizon
 
 
 def run(context: StepContext) -> None:
     """Go on from pre-training: same optimizer state, same cosine; RoPE is rescaled from here on.
 
-    Raises `ScheduleError` when both stages together exceed the schedule's horizon.
+    An imported checkpoint brings no optimizer state: that begins anew. Raises `ScheduleError` when
+    both stages together exceed the schedule's horizon.
     """
     settings: MidtrainSettings = context.settings
     config, history = start_config(context, settings.rope_scaling)
@@ -21,11 +22,5 @@ def run(context: StepContext) -> None:
         settings.schedule, settings.tokens_per_step, history["tokens"], history["steps"]
     )
     folder = context.inputs["checkpoint"].path.resolve()
-    if not (folder / "optimizer").is_dir():
-        raise CheckpointMismatchError(
-            f"{context.step}: the checkpoint {folder} has no optimizer/ to go on from; "
-            "mid-training takes pre-training's own output"
-        )
-    run_stage(
-        context, config, schedule, weights=folder, optimizer=folder / "optimizer", history=history
-    )
+    optimizer = carried_optimizer(context)
+    run_stage(context, config, schedule, weights=folder, optimizer=optimizer, history=history)

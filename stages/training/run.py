@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,14 +14,28 @@ from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
 from model.config import CWMConfig, RopeScaling, parameter_count
 from model.tokens import Tokenizer
+from stages.kinds import HISTORY, IMPORT, OPTIMIZER
 from stages.training.estimate import shape_config
 from stages.training.job import RESULT, Job
+from stages.training.mix import used
 from stages.training.progress import progress
 from stages.training.schedule import Schedule
 from stages.training.settings import ModelSettings, RopeScalingSettings, TrainingSettings
 
-HISTORY = "training.json"
-"""File in a checkpoint that says how it was trained, for the stage that goes on from it."""
+log = logging.getLogger(__name__)
+
+_ANY = frozenset(
+    {
+        "rope_scaling",
+        "max_position_embeddings",
+        "initializer_range",
+        "scale_residual_init",
+        "eos_token_ids",
+        "pad_token_id",
+    }
+)
+"""Fields of a configuration in which a stage and the checkpoint it starts from may differ: how
+weights were started, what ends a generation, and how long the context is."""
 
 
 class CheckpointMismatchError(ValueError):
@@ -62,29 +77,76 @@ def start_config(
     folder, settings = context.inputs["checkpoint"].path, context.settings
     found = CWMConfig.from_hf(json.loads((folder / "config.json").read_text()))
     history: dict[str, Any] = json.loads((folder / HISTORY).read_text())
-    rope_scaling = found.rope_scaling
-    if scaling is not None:
-        rope_scaling = RopeScaling(
-            factor=scaling.factor,
-            original_context=history["context_length"],
-            low_freq_factor=scaling.low_freq_factor,
-            high_freq_factor=scaling.high_freq_factor,
+    tokenizer = Tokenizer.load(context.inputs["tokenizer"].path)
+    if tokenizer.digest != Tokenizer.load(folder).digest:
+        raise CheckpointMismatchError(
+            f"{context.step}: the checkpoint {folder} was trained with another tokenizer than the "
+            "one that made this stage's data; import them together, from the same folder"
         )
     config = model_config(
         settings.model,
         context_length=settings.context_length,
-        tokenizer=Tokenizer.load(context.inputs["tokenizer"].path),
-        rope_scaling=rope_scaling,
+        tokenizer=tokenizer,
+        rope_scaling=scaled_rope(found, scaling, history["context_length"]),
     )
-    free = {"rope_scaling", "max_position_embeddings"}
-    wanted, given = asdict(config), asdict(found)
-    if differing := [n for n in wanted if n not in free and wanted[n] != given[n]]:
-        details = ", ".join(f"{n} {given[n]} -> {wanted[n]}" for n in differing)
+    if differing := differences(config, found):
+        details = ", ".join(f"{n} {is_} -> {wanted}" for n, is_, wanted in differing)
         raise CheckpointMismatchError(
             f"{context.step}: the checkpoint {folder} has another shape than the settings "
             f"({details}); a model's shape is set in pretrain, and must be repeated here"
         )
     return config, history
+
+
+def differences(wanted: CWMConfig, found: CWMConfig) -> list[tuple[str, Any, Any]]:
+    """Return (field, value found, value wanted) of what decides which weights fit and what they
+    compute."""
+    left, right = asdict(found), asdict(wanted)
+    return [(n, left[n], right[n]) for n in left if n not in _ANY and left[n] != right[n]]
+
+
+def scaled_rope(
+    found: CWMConfig, scaling: RopeScalingSettings | None, original_context: int
+) -> RopeScaling | None:
+    """Return the RoPE scaling of a stage that starts from a checkpoint with configuration
+    ``found``, which was trained on ``original_context`` tokens.
+
+    Raises `CheckpointMismatchError` when the checkpoint has another one already: weights that were
+    trained with one scaling compute something else with another.
+    """
+    if scaling is None:
+        return found.rope_scaling
+    wanted = RopeScaling(
+        factor=scaling.factor,
+        original_context=original_context,
+        low_freq_factor=scaling.low_freq_factor,
+        high_freq_factor=scaling.high_freq_factor,
+    )
+    if found.rope_scaling not in (None, wanted):
+        raise CheckpointMismatchError(
+            f"the checkpoint's RoPE is scaled already ({found.rope_scaling}), and the stage's "
+            f"settings would make it {wanted}: set rope_scaling, and the context_length that the "
+            "checkpoint started from, to its own"
+        )
+    return wanted
+
+
+def carried_optimizer(context: StepContext) -> Path | None:
+    """Return the optimizer's state that the step's checkpoint brings along; None for one that was
+    imported, from which training goes on with a new optimizer.
+
+    Raises `CheckpointMismatchError` when a checkpoint of this pipeline has none.
+    """
+    folder = context.inputs["checkpoint"].path.resolve()
+    if (folder / OPTIMIZER).is_dir():
+        return folder / OPTIMIZER
+    if not (folder / IMPORT).is_file():
+        raise CheckpointMismatchError(
+            f"{context.step}: the checkpoint {folder} has no {OPTIMIZER}/ to go on from; "
+            "mid-training takes pre-training's own output, or an imported one"
+        )
+    log.warning("the checkpoint was imported: it goes on with a new optimizer, without moments")
+    return None
 
 
 def run_stage(
@@ -139,13 +201,14 @@ def run_stage(
         "steps": settings.steps,
         "tokens": tokens,
         "vocab_size": config.vocab_size,
+        "optimizer": "carried over" if optimizer else "new",
         "wall_seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time()
         - cpu
         + (result["worker_cpu_seconds"] if elsewhere else 0.0),
         **result,
     }
-    for source in rows.order.sources:
+    for source in rows.sources:
         statistics[f"documents.{source.name}"] = len(source.file)
         statistics[f"documents_fit.{source.name}"] = source.fitting
         statistics[f"tokens.{source.name}"] = int(source.file.meta["tokens"])
@@ -156,9 +219,7 @@ def _token_files(context: StepContext) -> dict[str, Path]:
     """Return the token file of every data set that the mix draws from."""
     vocab_size = Tokenizer.load(context.inputs["tokenizer"].path).vocab_size
     files = {}
-    for entry in context.settings.mix:
-        if entry.weight == 0:
-            continue
+    for entry in used(context.settings.mix):
         if entry.dataset not in context.inputs:
             raise CheckpointMismatchError(
                 f"{context.step}: mix draws from {entry.dataset!r}, which is no input of the step; "
