@@ -74,17 +74,16 @@ def shares_of(
     shares: dict[str, float] = {}
     for group, whole in _group_shares(groups).items():
         entries = [entry for entry in used(mix) if entry.group == group]
-        fixed = {
-            e.dataset: e.epochs * tokens[e.dataset] / stage_tokens for e in entries if e.epochs
-        }
-        rest = whole - fsum(fixed.values())
+        passes = [entry for entry in entries if entry.epochs]
+        fixed = {e.dataset: e.epochs * tokens[e.dataset] / stage_tokens for e in passes}
+        taken = fsum(fixed.values())
+        rest = whole - taken
         if rest <= 0:
             parts = ", ".join(f"{name} {share:.3g}" for name, share in fixed.items())
-            enough = fsum(fixed.values()) / whole
             raise MixError(
-                f"mix: target epochs take {fsum(fixed.values()):.3g} of the tokens ({parts}), and "
-                f"{f'group {group!r} has' if group else 'there are'} only {whole:g}: fewer "
-                f"epochs, or more than {enough:.3g} times as many steps"
+                f"mix: target epochs take {taken:.3g} of the stage's tokens ({parts}), of which "
+                f"{f'group {group!r}' if group else 'the mix'} has {whole:g}: fewer epochs, or "
+                f"more than {taken / whole:.3g} times as many steps"
             )
         shares |= {e.dataset: fixed[e.dataset] if e.epochs else e.weight * rest for e in entries}
     return shares

@@ -136,5 +136,5 @@ class Order:
         )
 
     def shuffled(self, size: int, what: str, number: int) -> NDArray[np.int64]:
-        """Return the numbers below ``size`` in an order of their own for ``what`` and ``number``."""
+        """Return the numbers below ``size`` in an order that ``what`` and ``number`` choose."""
         return permute(np.arange(size), size, key_of(self._key, what, number))

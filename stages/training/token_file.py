@@ -10,7 +10,8 @@ A token file is a directory::
                  "sha256" (of each of the files above), …}
 
 meta.json is written last: a directory without it is no token file. Opening one compares the sizes,
-which finds a torn file; `TokenFile.verify` reads everything, which finds a flipped bit.
+which finds a torn file, and reads ends.npy; `TokenFile.verify` reads everything, which finds a
+flipped bit.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CONTENT = ("tokens.bin", "loss.bin", "ends.npy", "keys.txt")
 
 
 class TokenFileError(ValueError):
-    """A token file is torn, damaged or was written wrongly; says which part disagrees with which."""
+    """A token file is torn, damaged or was written wrongly; says which part disagrees."""
 
 
 class TokenIdError(TokenFileError):
@@ -124,7 +125,9 @@ class TokenFile:
         self.meta: dict[str, Any] = _meta(folder)
         sizes = {name: _size(folder / name) for name in CONTENT}
         documents, tokens = self.meta["documents"], self.meta["tokens"]
-        self.ends: NDArray[np.int64] = _ends(folder / "ends.npy")
+        # read whole in any case: so a torn or damaged one is found here
+        self._check_digest("ends.npy")
+        self.ends: NDArray[np.int64] = np.load(folder / "ends.npy")
         last = int(self.ends[-1]) if len(self.ends) else 0
         found = (sizes["tokens.bin"] / 4, sizes["loss.bin"], last, len(self.ends))
         if found != (tokens, tokens, tokens, documents):
@@ -133,8 +136,6 @@ class TokenFile:
                 f"ends.npy {last} in {len(self.ends)} documents; meta.json says {tokens} in "
                 f"{documents}. Make it again"
             )
-        if (np.diff(self.ends, prepend=0) <= 0).any():
-            raise TokenFileError(f"{folder}: the ends of documents in ends.npy do not ascend")
         self.tokens = _map(folder / "tokens.bin", "<u4")
         self.loss = _map(folder / "loss.bin", "u1")
 
@@ -175,17 +176,20 @@ class TokenFile:
         Raises `TokenFileError` or `TokenIdError`, which name the file or the document.
         """
         for name in CONTENT:
-            recorded, found = self.meta["sha256"][name], file_digest(self.folder / name)
-            if found != recorded:
-                raise TokenFileError(
-                    f"{self.folder / name} is damaged: its sha256 is {found[:12]}…, when it was "
-                    f"written {recorded[:12]}…. Make it again"
-                )
+            self._check_digest(name)
         if len(self.tokens):
             self.check_ids(0, len(self.tokens))
         if len(self.keys) != len(self):
             raise TokenFileError(
                 f"{self.folder}: {len(self.keys)} keys for {len(self)} documents in keys.txt"
+            )
+
+    def _check_digest(self, name: str) -> None:
+        recorded, found = self.meta["sha256"][name], file_digest(self.folder / name)
+        if found != recorded:
+            raise TokenFileError(
+                f"{self.folder / name} is damaged: its sha256 is {found[:12]}…, when it was "
+                f"written {recorded[:12]}…. Make it again"
             )
 
     def check_ids(self, start: int, end: int) -> None:
@@ -221,16 +225,6 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except FileNotFoundError:
         raise TokenFileError(f"{file.parent} is torn: it has no {file.name}") from None
-
-
-def _ends(file: Path) -> NDArray[np.int64]:
-    try:
-        ends: NDArray[np.int64] = np.load(file)
-    except (ValueError, EOFError) as error:  # a torn header, or less data than it says
-        raise TokenFileError(f"{file} is torn: {error}") from error
-    if ends.dtype != np.int64 or ends.ndim != 1:
-        raise TokenFileError(f"{file} holds {ends.dtype} of shape {ends.shape}, not int64 [n]")
-    return ends
 
 
 def _npy(array: NDArray[Any]) -> bytes:
