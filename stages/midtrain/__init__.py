@@ -7,7 +7,7 @@ from stages.training.settings import TrainingPlacement
 
 STAGE = Stage(
     name="midtrain",
-    revision=1,
+    revision=2,
     run="stages.midtrain.run:run",
     settings=MidtrainSettings,
     placement=TrainingPlacement,

@@ -7,7 +7,7 @@ from stages.training.settings import TrainingPlacement
 
 STAGE = Stage(
     name="pretrain",
-    revision=1,
+    revision=2,
     run="stages.pretrain.run:run",
     settings=PretrainSettings,
     placement=TrainingPlacement,

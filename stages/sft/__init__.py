@@ -7,7 +7,7 @@ from stages.training.settings import TrainingPlacement
 
 STAGE = Stage(
     name="sft",
-    revision=1,
+    revision=2,
     run="stages.sft.run:run",
     settings=SftSettings,
     placement=TrainingPlacement,

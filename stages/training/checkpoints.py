@@ -304,7 +304,8 @@ def _write(file: Path, text: str) -> None:
 
 def _write_manifest(folder: Path, checkpoint: Checkpoint) -> None:
     entries = {name: value for name, value in asdict(checkpoint).items() if name != "path"}
-    _write(folder / MANIFEST, json.dumps(entries, indent=1, sort_keys=True) + "\n")
+    # not sorted: the order of an object's entries may mean something to the writer
+    _write(folder / MANIFEST, json.dumps(entries, indent=1) + "\n")
     for path in sorted({(folder / name).parent for name in checkpoint.files}):
         _sync(path)
     _sync(folder)

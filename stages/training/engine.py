@@ -23,6 +23,7 @@ from cluster.deepspeed import (
 )
 from model.checkpoint import open_tensors, save_pretrained
 from model.transformer import CWM, Block
+from stages.kinds import OPTIMIZER
 from stages.training.checkpoints import Checkpoint, Checkpoints, Content, OtherModelError
 from stages.training.job import LOGS, Job
 from stages.training.sequence_parallel import SequenceParallel
@@ -30,8 +31,6 @@ from stages.training.state import State, check_fingerprint
 
 SHARDS = "shards"
 """Folder (DeepSpeed: tag) of a checkpoint that holds the ranks' files."""
-OPTIMIZER = "optimizer"
-"""Folder of an exported checkpoint from which training can go on with the optimizer's state."""
 _FREE = ("max_position_embeddings", "rope_scaling")  # a later stage may change them
 
 

@@ -18,10 +18,11 @@ from stages.pretrain.run import run as pretrain
 from stages.pretrain.settings import PretrainSettings
 from stages.sft.run import run as sft
 from stages.sft.settings import SftSettings
+from stages.training.checkpoints import Checkpoints
 from stages.training.engine import open_engine
 from stages.training.run import CheckpointMismatchError
 from stages.training.schedule import ScheduleError
-from stages.training.session import LocalSession
+from stages.training.sequence_parallel import SequenceParallel
 from stages.training.settings import MixEntry
 from tests.stages.training.conftest import SMALL, TINY_SCHEDULE
 
@@ -75,24 +76,25 @@ def test_three_stages(context, pretrained):
 
 
 def test_midtrain_takes_over_the_moments(job, pretrained):
-    from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+    from deepspeed.utils import safe_get_full_fp32_param
 
     made = replace(job(MIDTRAIN), optimizer=pretrained.output / "optimizer")
     start_process()
-    engine, state = open_engine(made, LocalSession(made.scratch))
+    parallel = SequenceParallel(1, made.config.num_key_value_heads)
+    engine, state = open_engine(made, Checkpoints(made.scratch), parallel, made.rows().fingerprint)
     assert state.step == 0
     weights = load_file(pretrained.output / "model.safetensors")
     for name, parameter in engine.module.named_parameters():
-        stored = pretrained.output / "optimizer" / "zero" / name
         assert torch.equal(safe_get_full_fp32_param(parameter), weights[name])
+    (shard,) = (pretrained.output / "optimizer" / "shards").glob("*_optim_states.pt")
+    saved = torch.load(shard, weights_only=False)["optimizer_state_dict"]["optimizer_state_dict"]
+    for kept, found in zip(
+        saved["state"].values(), engine.optimizer.optimizer.state.values(), strict=True
+    ):
         for moment in ("exp_avg", "exp_avg_sq"):
-            kept = torch.load(stored / f"{moment}.pt", weights_only=True)
-            kept = kept["param"] if isinstance(kept, dict) else kept
-            assert kept.abs().max() > 0
-            found = safe_get_full_optimizer_state(parameter, moment)
-            assert torch.equal(found.flatten(), kept.flatten())
-    for group in engine.optimizer.optimizer.state.values():
-        assert int(group["step"]) == PRETRAIN.steps  # the moments' bias correction goes on too
+            assert kept[moment].abs().max() > 0
+            assert torch.equal(found[moment], kept[moment])
+        assert int(found["step"]) == PRETRAIN.steps  # the bias correction goes on too
 
 
 def test_more_steps_than_the_schedule_has(context, pretrained):

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from cluster.dag.metrics import read_metrics
 from stages.pretrain.settings import PretrainSettings
+from stages.training.checkpoints import Checkpoints
 from stages.training.loop import train
-from stages.training.session import LocalSession
 from stages.training.settings import TrainingPlacement, bundles
 from stages.training.worker import run_job
 from tests.processes import children, title
@@ -46,12 +46,12 @@ def test_two_workers_equal_one_and_load_anywhere(cluster, job):
     two = replace(job(SETTINGS, **TWO), keep_optimizer=True)
     run_job(two)
     one = job(SETTINGS)
-    train(one, LocalSession(one.scratch))
+    train(one, Checkpoints(one.scratch))
     assert list(losses(two).values()) == pytest.approx(list(losses(one).values()), abs=1e-5)
     # the universal checkpoint of two workers carries a single one on
     longer = replace(SETTINGS, steps=3)
     after = replace(job(longer), optimizer=two.output / "optimizer")
-    train(after, LocalSession(after.scratch))
+    train(after, Checkpoints(after.scratch))
     assert losses(after)[1] < losses(one)[1] - 0.5
 
 
@@ -86,7 +86,7 @@ def test_running_again_goes_on_with_another_number_of_workers(cluster, job):
     fewer = replace(more, placement=replace(first.placement, workers=1, micro_rows=2))
     run_job(fewer)
     whole = job(more.settings)
-    train(whole, LocalSession(whole.scratch))
+    train(whole, Checkpoints(whole.scratch))
     assert list(losses(fewer).values()) == pytest.approx(list(losses(whole).values()), abs=1e-4)
 
 
@@ -95,6 +95,6 @@ def test_bundles_and_uneven_shares():
         workers=2, cpus_per_worker=0.5, gpus_per_worker=1, node_resource="h100"
     )
     assert bundles(placement, SETTINGS) == [{"CPU": 0.5, "GPU": 1, "h100": 0.001}] * 2
-    assert bundles(TrainingPlacement(workers=0), SETTINGS) == []
-    with pytest.raises(ValueError, match=r"rows_per_step = 3 is no multiple of workers"):
+    assert bundles(TrainingPlacement(workers=0), SETTINGS) == [{"CPU": 1.0}]
+    with pytest.raises(ValueError, match=r"cannot share a step of rows_per_step = 3"):
         bundles(placement, replace(SETTINGS, rows_per_step=3))
