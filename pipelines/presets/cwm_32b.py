@@ -17,7 +17,9 @@ from stages.tasks.settings import TaskSettings
 from stages.tokenizer.settings import TokenizerSettings
 from stages.trace.settings import TracePlacement, TraceSettings
 from stages.training.settings import (
+    LengthBucket,
     MixEntry,
+    MixGroup,
     ModelSettings,
     OptimizerSettings,
     ScheduleSettings,
@@ -122,13 +124,29 @@ def cwm_32b() -> Preset:
             midtrain=MidtrainSettings(  # §4.2: 5 T tokens; 30 % CWM data, 40 % code, 30 % rehearsal
                 steps=5_000_000_000_000 // (131_072 * 256),
                 schedule=schedule,
+                groups=(
+                    MixGroup(name="world", weight=0.30),
+                    MixGroup(name="code", weight=0.40),
+                    MixGroup(name="rehearsal", weight=0.30),
+                ),
+                # §4.2 has each data set pass 1 to 4 times, chosen by experiments: with a corpus of
+                # known size `epochs` says so. Within a group the paper gives no shares.
                 mix=(
-                    MixEntry(dataset="function_traces", weight=0.10, long="drop"),
-                    MixEntry(dataset="program_traces", weight=0.05, long="drop"),
-                    MixEntry(dataset="prose", weight=0.05, long="drop"),  # §2.2: 75 M of 200 M
-                    MixEntry(dataset="trajectories", weight=0.10, long="truncate"),
-                    MixEntry(dataset="code", weight=0.55),
-                    MixEntry(dataset="asserts", weight=0.15, long="drop"),
+                    MixEntry(group="world", dataset="function_traces", weight=0.35, long="drop"),
+                    MixEntry(group="world", dataset="program_traces", weight=0.15, long="drop"),
+                    # §2.2: 75 M of 200 M traces
+                    MixEntry(group="world", dataset="prose", weight=0.20, long="drop"),
+                    MixEntry(group="world", dataset="trajectories", weight=0.30, long="truncate"),
+                    MixEntry(group="code", dataset="code", weight=1.0),
+                    # pre-training's mix
+                    MixEntry(group="rehearsal", dataset="code", weight=0.6),
+                    MixEntry(group="rehearsal", dataset="asserts", weight=0.4, long="drop"),
+                ),
+                # §4.2: (0, 16,385], (16,385, 65,537] with less reach for speed, and longer ones
+                buckets=(
+                    LengthBucket(up_to=16_385),
+                    LengthBucket(up_to=65_537, reach=32_768),
+                    LengthBucket(up_to=131_072),
                 ),
                 **shape,
                 **midtraining,

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.training.mix import shares_of, used
+from stages.training.mix import dataset_shares, entry_shares, used
 from stages.training.rows import Cursor, Rows
 from stages.training.settings import TrainingSettings
 from stages.training.source import Source
@@ -34,9 +34,10 @@ def open_rows(settings: TrainingSettings, folders: Mapping[str, Path]) -> Rows:
     Raises `TokenFileError` for a torn file, `EmptySourceError` for a data set without a document
     that fits, `EmptyBucketError` and `MixError`.
     """
+    entries = {entry.dataset: entry for entry in used(settings.mix)}
     sources = [
-        Source(TokenFile(folders[entry.dataset]), entry, settings.context_length)
-        for entry in used(settings.mix)
+        Source(TokenFile(folders[name]), entry, settings.context_length)
+        for name, entry in entries.items()
     ]
     room = float(settings.steps * settings.tokens_per_step)
     rows = _rows(settings, sources, room)
@@ -49,7 +50,7 @@ def open_rows(settings: TrainingSettings, folders: Mapping[str, Path]) -> Rows:
 
 def _rows(settings: TrainingSettings, sources: list[Source], stage_tokens: float) -> Rows:
     tokens = {source.name: source.tokens for source in sources}
-    shares = shares_of(settings.mix, settings.groups, tokens, stage_tokens)
+    shares = dataset_shares(entry_shares(settings.mix, settings.groups, tokens, stage_tokens))
     return Rows(
         sources,
         [shares[source.name] for source in sources],
@@ -141,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--show", action="store_true", help="print the mix as a tree (default)")
     parser.add_argument("--step", type=int, help="print also the documents that this step sees")
     parser.add_argument("--verify", action="store_true", help="compare the files' sha256 and ids")
-    parser.add_argument("--stage", choices=STAGES, help="default: all three")
+    parser.add_argument("--stage", help="a training step; default: pretrain, midtrain and sft")
     parser.add_argument(
         "--store",
         type=Path,

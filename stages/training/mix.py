@@ -1,7 +1,8 @@
 """The mix: which share of a stage's tokens comes from each data set (paper, §4.2).
 
 An entry names its share of its group as a weight, or the passes it is to make over its data set
-("target epochs"; paper: 1 to 4). Its share of all tokens then follows::
+("target epochs"; paper: 1 to 4). A data set may be in several groups, such as code that was already
+pre-trained on. An entry's share of all tokens follows::
 
     with epochs    epochs x tokens of the data set / tokens of the stage
     with a weight  weight x (share of the group - what its entries with epochs take)
@@ -31,10 +32,7 @@ def used(mix: Sequence[MixEntry]) -> list[MixEntry]:
 
 def check_mix(mix: Sequence[MixEntry], groups: Sequence[MixGroup]) -> None:
     """Raise `MixError` for what is wrong with a mix whatever its data sets hold."""
-    names = [entry.dataset for entry in mix]
-    for name in names:
-        if names.count(name) > 1:
-            raise MixError(f"mix: {name!r} is in it {names.count(name)} times; once is allowed")
+    _check_names(mix)
     shares = _group_shares(groups)
     for entry in used(mix):
         if entry.weight and entry.epochs:
@@ -59,19 +57,31 @@ def check_mix(mix: Sequence[MixEntry], groups: Sequence[MixGroup]) -> None:
         _sums_to_1(f"the data sets of {where} that have no epochs", weights)
 
 
-def shares_of(
+def _check_names(mix: Sequence[MixEntry]) -> None:
+    found: dict[str, MixEntry] = {}
+    places = [(entry.dataset, entry.group) for entry in mix]
+    for entry in mix:
+        if places.count((entry.dataset, entry.group)) > 1:
+            raise MixError(f"mix: {entry.dataset!r} is twice in the same group, or in none")
+        if found.setdefault(entry.dataset, entry).long != entry.long:
+            raise MixError(
+                f"mix: {entry.dataset!r} has one `long` in one group, another in another"
+            )
+
+
+def entry_shares(
     mix: Sequence[MixEntry],
     groups: Sequence[MixGroup],
     tokens: Mapping[str, int],
     stage_tokens: float,
-) -> dict[str, float]:
-    """Return every data set's share of all tokens; they sum to 1.
+) -> list[tuple[MixEntry, float]]:
+    """Return every used entry, group by group, with its share of all tokens; they sum to 1.
 
     ``tokens`` are those of one pass over each data set, ``stage_tokens`` those that the stage
     trains on. Raises `MixError` when target epochs take more than their group has.
     """
     check_mix(mix, groups)
-    shares: dict[str, float] = {}
+    shares: list[tuple[MixEntry, float]] = []
     for group, whole in _group_shares(groups).items():
         entries = [entry for entry in used(mix) if entry.group == group]
         passes = [entry for entry in entries if entry.epochs]
@@ -85,8 +95,16 @@ def shares_of(
                 f"{f'group {group!r}' if group else 'the mix'} has {whole:g}: fewer epochs, or "
                 f"more than {taken / whole:.3g} times as many steps"
             )
-        shares |= {e.dataset: fixed[e.dataset] if e.epochs else e.weight * rest for e in entries}
+        shares += [(e, fixed[e.dataset] if e.epochs else e.weight * rest) for e in entries]
     return shares
+
+
+def dataset_shares(shares: Sequence[tuple[MixEntry, float]]) -> dict[str, float]:
+    """Return the share of every data set, over all groups that it is in."""
+    total: dict[str, float] = {}
+    for entry, share in shares:
+        total[entry.dataset] = total.get(entry.dataset, 0.0) + share
+    return total
 
 
 def _group_shares(groups: Sequence[MixGroup]) -> dict[str, float]:

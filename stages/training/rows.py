@@ -187,4 +187,5 @@ class Rows:
 def _row(block: Block, items: list[int], reach: int | None) -> Row:
     pieces = block.pieces
     columns = (block.source, pieces.start, pieces.end, pieces.document_end)
-    return Row(*(tuple(column[items].tolist()) for column in columns), reach=reach)
+    source, start, end, document_end = (tuple(column[items].tolist()) for column in columns)
+    return Row(source, start, end, document_end, reach)

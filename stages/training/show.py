@@ -12,9 +12,9 @@ from rich.tree import Tree
 
 from model.tokens import Tokenizer
 from stages.training.data import cursor_at
-from stages.training.mix import used
+from stages.training.mix import entry_shares
 from stages.training.rows import Rows
-from stages.training.settings import TrainingSettings
+from stages.training.settings import MixEntry, TrainingSettings
 from stages.training.source import Source
 
 MANY_EPOCHS = 4
@@ -26,31 +26,29 @@ def show_mix(stage: str, settings: TrainingSettings, rows: Rows, console: Consol
     tokens = settings.steps * settings.tokens_per_step * rows.fill
     tree = Tree(
         f"[bold]{stage}[/bold]: {settings.steps:,} steps x {settings.rows_per_step:,} rows x "
-        f"{settings.row_tokens:,} tokens\n[dim]{tokens:,.0f} tokens, padding {1 - rows.fill:.1%}[/dim]"
+        f"{settings.row_tokens:,} tokens\n"
+        f"[dim]{tokens:,.0f} tokens, padding {1 - rows.fill:.1%}[/dim]"
     )
-    parts = {
-        source.name: (share, _line(source, share, tokens))
-        for source, share in zip(rows.sources, rows.shares, strict=True)
-    }
-    by_group = sorted(used(settings.mix), key=lambda entry: entry.group)
+    sources = {source.name: source for source in rows.sources}
+    sizes = {name: source.tokens for name, source in sources.items()}
     weights = {group.name: group.weight for group in settings.groups}
-    for group, entries in groupby(by_group, key=lambda entry: entry.group):
+    shares = entry_shares(settings.mix, settings.groups, sizes, tokens)
+    for group, entries in groupby(shares, key=lambda share: share[0].group):
         node = tree.add(f"[bold]{group}[/bold] {weights[group]:.1%}") if group else tree
-        for entry in sorted(entries, key=lambda entry: -parts[entry.dataset][0]):
-            node.add(parts[entry.dataset][1])
+        for entry, share in sorted(entries, key=lambda share: -share[1]):
+            node.add(_line(sources[entry.dataset], entry, share * tokens, share))
     console.print(tree)
     if settings.buckets:
         console.print(_buckets(rows))
 
 
-def _line(source: Source, share: float, tokens: float) -> str:
-    epochs = share * tokens / source.tokens
-    entry = source.entry
+def _line(source: Source, entry: MixEntry, tokens: float, share: float) -> str:
+    epochs = tokens / source.tokens
     asked = f"epochs {entry.epochs:g}" if entry.epochs else f"weight {entry.weight:g}"
-    mark = " [red]too often[/red]" if epochs > MANY_EPOCHS else ""
+    mark = f" [red]more than {MANY_EPOCHS}[/red]" if epochs > MANY_EPOCHS else ""
     left_out = len(source.file) - source.documents
     return (
-        f"[bold]{source.name}[/bold] {share:.1%} ({asked}): {share * tokens:,.0f} tokens, "
+        f"[bold]{source.name}[/bold] {share:.1%} ({asked}): {tokens:,.0f} tokens, "
         f"{epochs:.2f} epochs{mark}\n"
         f"[dim]of {source.tokens:,} tokens in {source.documents:,} documents"
         + (f"; {left_out:,} are too long" if left_out else "")
@@ -89,8 +87,8 @@ def show_step(
             document = file.document_at(start)
             first = start - int(file.ends[document] - file.lengths[document])
             console.print(
-                f"[bold]{rows.sources[source].name}[/bold] {escape(keys[source][document])}, tokens "
-                f"{first:,} to {first + end - start:,} of {file.lengths[document]:,}"
+                f"[bold]{rows.sources[source].name}[/bold] {escape(keys[source][document])}, "
+                f"tokens {first:,} to {first + end - start:,} of {file.lengths[document]:,}"
             )
             console.print(_text(rows, source, start, end, tokenizer))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.training.mix import MixError, check_mix, shares_of
+from stages.training.mix import MixError, check_mix, dataset_shares, entry_shares
 from stages.training.settings import MixEntry, MixGroup
 
 GROUPS = (
@@ -18,19 +18,24 @@ def entry(dataset, group="", **how):
     return MixEntry(dataset=dataset, group=group, **how)
 
 
+def shares_of(mix, groups, tokens, stage_tokens):
+    return dataset_shares(entry_shares(mix, groups, tokens, stage_tokens))
+
+
 def test_groups_and_epochs():
     mix = (
         entry("traces", "world", weight=0.5),
         entry("prose", "world", weight=0.5),
         entry("repositories", "world", epochs=2),
         entry("code", "code", weight=1),
-        entry("web", "rehearsal", weight=1),
+        entry("web", "rehearsal", weight=0.9),
+        entry("code", "rehearsal", weight=0.1),
         entry("unused", "nowhere"),
     )
     tokens = dict.fromkeys(("traces", "prose", "code", "web"), 7) | {"repositories": 50}
     shares = shares_of(mix, GROUPS, tokens, stage_tokens=1000)
     assert shares == pytest.approx(
-        {"repositories": 0.1, "traces": 0.1, "prose": 0.1, "code": 0.4, "web": 0.3}
+        {"repositories": 0.1, "traces": 0.1, "prose": 0.1, "code": 0.43, "web": 0.27}
     )
 
 
@@ -55,7 +60,12 @@ def test_shares_sum_to_1_and_epochs_are_reached(weights, epochs):
         ((entry("a", weight=0.5), entry("b", weight=0.4)), (), "the mix .* sum to 0.9, not 1"),
         ((entry("a", weight=1, epochs=2),), (), "'a' has both weight = 1 and epochs = 2"),
         ((entry("a", epochs=2),), (), "one at least must take what target epochs leave over"),
-        ((entry("a", weight=1), entry("a", weight=1)), (), "'a' is in it 2 times"),
+        ((entry("a", weight=1), entry("a", weight=1)), (), "'a' is twice in the same group"),
+        (
+            (entry("a", "world", weight=1), entry("a", "code", weight=1, long="drop")),
+            GROUPS,
+            "'a' is cut differently in two groups",
+        ),
         ((entry("a", "code", weight=1),), (), "'a' is in group 'code'; groups: ''"),
         ((entry("a", weight=1),), GROUPS, "'a' is in group ''; groups: 'world', 'code'"),
         (

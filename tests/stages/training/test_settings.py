@@ -28,7 +28,7 @@ from stages.training.settings import (
         (
             PretrainSettings,
             {"mix": (MixEntry(dataset="a", weight=1),) * 2},
-            "once is allowed",
+            "twice in the same group",
         ),
         (SftSettings, {"learning_rate": -1}, "learning_rate = -1; allowed: above 0"),
         (TrainingPlacement, {"micro_rows": 0}, "micro_rows = 0"),

@@ -1,5 +1,7 @@
 """Pieces of documents: split evenly, truncated or dropped; parts by length."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def test_parts_by_length_share_nothing_and_lose_nothing(write_tokens):
     whole = source(write_tokens("a", range(1, 60)))
     limits = [0, 4, 11, 14, 16]
     found = []
-    for above, up_to in zip(limits, limits[1:], strict=False):
+    for above, up_to in pairwise(limits):
         part = whole.within(above, up_to)
         pieces = part.pieces(np.arange(len(part)))
         lengths = pieces.end - pieces.start

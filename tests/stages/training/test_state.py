@@ -54,5 +54,5 @@ def test_other_data_or_order(rows, change, message):
 
 def test_a_data_set_more_or_less(rows):
     now = rows().fingerprint
-    with pytest.raises(DataMismatchError, match="data.b.tokens: 3 -> none"):
+    with pytest.raises(DataMismatchError, match=r"data\.b\.tokens: 3 -> none"):
         check_fingerprint({**now, "data": now["data"] | {"b": {"tokens": 3}}}, now)

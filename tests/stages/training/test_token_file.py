@@ -87,7 +87,7 @@ def test_torn_files_are_refused(tmp_path, name):
     if name != "keys.txt":  # its length is not known: `verify` finds it
         for torn in (whole[:-1], whole[: len(whole) // 2], whole + whole[-8:]):
             file.write_bytes(torn)
-            with pytest.raises(TokenFileError, match="torn|damaged"):
+            with pytest.raises(TokenFileError, match=r"torn|damaged"):
                 TokenFile(tmp_path)
     file.unlink()
     with pytest.raises(TokenFileError, match=f"it has no {name}"):
