@@ -52,8 +52,9 @@ class Node:
 
 def imported(node: Node) -> dict[str, str] | None:
     """Return the origin and licence of what came from outside (``--import``), else None."""
-    snapshot = node.record.get("snapshot")
-    return snapshot.get("imported") if isinstance(snapshot, dict) else None
+    statistics = node.record.get("statistics", {})
+    names = ("origin", "licence")
+    return {n: str(statistics[n]) for n in names} if statistics.keys() >= set(names) else None
 
 
 class Store:

@@ -47,24 +47,17 @@ def _there(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 def snapshot(settings: ImportedCheckpointSettings, placement: ImportPlacement) -> dict[str, Any]:
-    """Return the digests of a checkpoint's files, its origin and licence."""
+    """Return the digests of a checkpoint's files: what is in them, not where they lie."""
     folder = Path(placement.folder)
-    return _snapshot(folder, checkpoint_files(folder))
+    return {"files": file_digests(folder, checkpoint_files(folder))}
 
 
 def tokenizer_snapshot(
     settings: ImportedTokenizerSettings, placement: ImportPlacement
 ) -> dict[str, Any]:
-    """Return the digests of a tokenizer's files, its origin and licence."""
+    """Return the digests of a tokenizer's files."""
     folder = Path(placement.folder)
-    return _snapshot(folder, _there(folder, ()))
-
-
-def _snapshot(folder: Path, names: list[str]) -> dict[str, Any]:
-    return {
-        "imported": {"origin": origin(folder), "licence": licence(folder)},
-        "files": file_digests(folder, names),
-    }
+    return {"files": file_digests(folder, _there(folder, ()))}
 
 
 def estimate(settings: ImportedCheckpointSettings, placement: ImportPlacement) -> dict[str, Any]:

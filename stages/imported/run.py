@@ -13,7 +13,7 @@ from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
 from model.tokens import Tokenizer
 from stages.imported.digests import file_digests
-from stages.imported.folder import UNKNOWN
+from stages.imported.folder import UNKNOWN, licence, origin
 from stages.imported.settings import ImportedCheckpointSettings
 from stages.kinds import HISTORY, IMPORT
 
@@ -87,8 +87,9 @@ def _complete_tokenizer(context: StepContext) -> Tokenizer:
 
 
 def _record(context: StepContext, statistics: dict[str, object]) -> None:
-    source = context.snapshot["imported"]
-    record = {**source, "folder": context.placement.folder, "files": context.snapshot["files"]}
+    folder = Path(context.placement.folder)
+    source = {"origin": origin(folder), "licence": licence(folder)}
+    record = {**source, "folder": str(folder), "files": context.snapshot["files"]}
     (context.output / IMPORT).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     write_statistics(context.statistics_file, {**source, **statistics})
     if source["licence"] == UNKNOWN:

@@ -8,8 +8,10 @@ import pytest
 from cluster.dag.code import code_digest
 from cluster.dag.stage import Stage
 from pipelines.presets import smoke
+from stages.imported import CHECKPOINT_STAGE, TOKENIZER_STAGE
 
-STAGES = {step.stage.name: step.stage for step in smoke().steps}
+IMPORTED = (CHECKPOINT_STAGE, TOKENIZER_STAGE)
+STAGES = {stage.name: stage for stage in (*(step.stage for step in smoke().steps), *IMPORTED)}
 
 # How steps are run and recorded, and the contracts that are checked at publishing: not the work.
 NOT_THE_WORK = ("cluster.dag", "cluster.tracking", "stages.kinds", "stages.kind_checks")
