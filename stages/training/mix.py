@@ -64,9 +64,7 @@ def _check_names(mix: Sequence[MixEntry]) -> None:
         if places.count((entry.dataset, entry.group)) > 1:
             raise MixError(f"mix: {entry.dataset!r} is twice in the same group, or in none")
         if found.setdefault(entry.dataset, entry).long != entry.long:
-            raise MixError(
-                f"mix: {entry.dataset!r} has one `long` in one group, another in another"
-            )
+            raise MixError(f"mix: {entry.dataset!r} is cut differently in two groups (`long`)")
 
 
 def entry_shares(
