@@ -131,13 +131,13 @@ def _direct_answers(
         texts = [decode_answer(ids, subject.tokenizer) for (ids,) in answers]
         return [extract_answer("output", text) for text in texts]
     answers = subject.answers(
-        prompts, max_new_tokens=settings.output_tokens, stop_ids=_line_ends(subject)
+        prompts, max_new_tokens=settings.output_tokens, stop_ids=line_ends(subject)
     )
     texts = [decode_answer(ids, subject.tokenizer) for (ids,) in answers]
     return [text.split("\n")[0].strip() for text in texts]
 
 
-def _line_ends(subject: Subject) -> list[int]:
+def line_ends(subject: Subject) -> list[int]:
     """Return the tokens after which a line is over."""
     tokenizer = subject.tokenizer
     ends = [i for i in range(tokenizer.regular_size) if b"\n" in tokenizer.token_bytes(i)]

@@ -58,13 +58,23 @@ class Subject:
             for start in range(0, len(ids) - 1, self.context_length)
         ]
         totals = [0.0] * len(documents)
-        for row in rows(windows, self.row_tokens):
+        nats = self.token_losses([ids for _, ids in windows])
+        for (place, _), part in zip(windows, nats, strict=True):
+            totals[place] += float(part.double().sum())
+        return totals
+
+    def token_losses(self, documents: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        """Return the nats of each document's tokens, from the second on.
+
+        Documents must fit the context.
+        """
+        found: list[torch.Tensor] = []
+        for row in rows(list(enumerate(documents)), self.row_tokens):
             ids, labels, packing = self._pack([ids for _, ids in row])
             with torch.inference_mode():
                 losses = self.model(ids, packing, labels, reduction="none")
-            for (place, _), part in zip(row, losses.split(packing.lengths), strict=True):
-                totals[place] += float(part.double().sum())
-        return totals
+            found += losses.split(packing.lengths)
+        return found
 
     def hits(self, documents: Sequence[Sequence[int]]) -> list[list[bool]]:
         """Say of each document's tokens, from the second on, whether greedy decoding chooses it.
