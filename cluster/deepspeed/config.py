@@ -88,18 +88,22 @@ def _zero(offload: Offload, partition_within: int) -> dict[str, Any]:
         "contiguous_gradients": True,
         # overlap needs a second stream; on CPUs it only costs
         "overlap_comm": on_gpu,
+        # gloo has none of its own: DeepSpeed would join all gradients in new memory for it
+        "reduce_scatter": on_gpu,
         # else a Python autograd function around every matrix product
         "memory_efficient_linear": False,
         "zero_hpz_partition_size": partition_within if second else 1,
+        "reduce_scatter": workers > 1,  # else two copies of all gradients for nothing
     }
     in_node = {"device": "cpu", "pin_memory": on_gpu}
     if offload != "none":
         zero["offload_optimizer"] = in_node
     if offload == "all":
         zero["offload_param"] = in_node
-    elif workers == 1:
-        # what is not divided need not be gathered and let go either
-        zero["stage3_param_persistence_threshold"] = _EVERYTHING
+    else:
+        # what is not divided need not be gathered and let go either; of what is, small parameters
+        # come with their blocks: kept whole, they would be gathered one by one after each step
+        zero["stage3_param_persistence_threshold"] = _EVERYTHING if workers == 1 else 0
     return zero
 
 
