@@ -88,8 +88,6 @@ def _zero(offload: Offload, partition_within: int) -> dict[str, Any]:
         "contiguous_gradients": True,
         # overlap needs a second stream; on CPUs it only costs
         "overlap_comm": on_gpu,
-        # gloo has none of its own: DeepSpeed would join all gradients in new memory for it
-        "reduce_scatter": on_gpu,
         # else a Python autograd function around every matrix product
         "memory_efficient_linear": False,
         "zero_hpz_partition_size": partition_within if second else 1,
