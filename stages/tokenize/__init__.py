@@ -1,4 +1,4 @@
-"""Tokenize: turn the rows of one table into a token file, by one of eight renderings.
+"""Tokenize: turn the rows of one table into a token file, by one of ten renderings.
 
 ::
 
@@ -11,6 +11,8 @@
     debugger       traces         a context, then a session with a debugger: states and actions
     trajectories   trajectories   an agent's chat with its environment
     chats          tasks          a task's prompt and the answer to give
+    reasoning      tasks          a call to predict, its trace as thoughts, and what it returns
+    tool_use       trajectories   an agent's success: what its tools are, its calls, the results
 
 The artifact is a token file of the training split; ``heldout/`` beside it is one of the held-out
 split, for the validation loss. Documents are in the order of their rows' keys, so the files do not
@@ -34,6 +36,7 @@ STAGE = Stage(
         "model.frames",
         "model.tokens",
         "model.trace",
+        "stages.forage.environment",
         "stages.tables",
         "stages.tasks.task",
         "stages.tokenizer.sample",

@@ -14,6 +14,8 @@ Rendering = Literal[
     "debugger",
     "trajectories",
     "chats",
+    "reasoning",
+    "tool_use",
 ]
 RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
 
@@ -28,8 +30,8 @@ class TokenizeSettings:
     # kinds of task, by rendering; () takes all. Groups apart can be mixed by weight in training
     groups: tuple[str, ...] = ()
     # tokens of the training context: longer traces are cut into episodes, longer debugger sessions
-    # cut, longer asserts, prose and chats dropped; code and trajectories stay whole, the packing of
-    # training cuts them
+    # cut, longer asserts, prose and chats dropped; code, trajectories and tool use stay whole, the
+    # packing of training cuts them
     max_tokens: int = 256
     # loss weight of what is given rather than predicted: a trace's context and first frame, a
     # debugger's actions, the source above an assert (tiny scale: 0.1 learns better than 0 and 1)
@@ -49,6 +51,8 @@ class TokenizeSettings:
     min_frames: int = 3
     # share of debugger sessions that walk back from the end (the neural debugger does both)
     inverse_sessions: float = 0.25
+    # share of reasoning chats whose thoughts are the trace in words; the others hold its frames
+    thoughts_in_words: float = 0.5
     # rows of the held-out split that are tokenised for the validation loss
     heldout_rows: int = 200
     # chooses held-out rows, masked observations, a debugger's actions and the wording of prose
@@ -66,6 +70,7 @@ class TokenizeSettings:
             "observation_mask",
             "context_share",
             "inverse_sessions",
+            "thoughts_in_words",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 to 1")

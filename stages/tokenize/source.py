@@ -105,6 +105,20 @@ SOURCES: dict[Rendering, Source] = {
         group="kind",
         columns=(),
     ),
+    "reasoning": Source(
+        kind="tasks",
+        renderer="stages.tokenize.reasoning:render_reasoning",
+        key="id",
+        group="kind",
+        columns=(),
+    ),
+    "tool_use": Source(
+        kind="trajectories",
+        renderer="stages.tokenize.tool_use:render_tool_use",
+        key="key",
+        group="family",
+        columns=("key", "family", "origin", "outcome", "turns"),
+    ),
 }
 
 
