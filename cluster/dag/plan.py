@@ -41,6 +41,12 @@ class PlannedStep:
     estimate: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def formulas(self) -> Mapping[str, str]:
+        """How the estimate's labels are computed, in words."""
+        name = self.decision.step.stage.formulas
+        return {} if name is None or not self.estimate else resolve(name)()
+
+    @property
     def runs(self) -> bool:
         """Whether the step would run, perhaps."""
         return self.decision.action in ("run", "resume", "waits")
@@ -198,4 +204,13 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "store": str(plan.store),
         "free_bytes": plan.free_bytes,
         "steps": steps,
+        "formulas": formulas(plan),
     }
+
+
+def formulas(plan: Plan) -> dict[str, str]:
+    """Return how the labels of the steps' estimates are computed."""
+    found: dict[str, str] = {}
+    for row in plan.steps.values():
+        found |= {k: v for k, v in row.formulas.items() if k in row.estimate}
+    return found

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.dag.placement import describe_all
-from cluster.dag.plan import Plan
+from cluster.dag.plan import Plan, formulas
 
 _COLOURS = {"cached": "green", "run": "yellow", "resume": "yellow", "waits": "cyan", "kept": "dim"}
 
@@ -32,7 +32,7 @@ def human_number(label: str, value: Any) -> str:
     if label.endswith("bytes"):
         return human_bytes(value)
     if abs(value) < 10_000:
-        return f"{value:g}"
+        return f"{value:.4g}"
     for exponent, suffix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if 10**exponent <= abs(value) < 10 ** (exponent + 3):
             return f"{value / 10**exponent:.3g} {suffix}"
@@ -88,6 +88,20 @@ def _print_estimates(plan: Plan, console: Console) -> None:
         table.add_row(shown, *(_cell(row.estimate, label) for row in rows.values()))
     table.add_row("asks for", *(describe_all(row.bundles) for row in rows.values()))
     console.print()
+    console.print(table)
+    _print_formulas(formulas(plan), console)
+
+
+def _print_formulas(found: Mapping[str, str], console: Console) -> None:
+    if not found:
+        return
+    table = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, formula in found.items():
+        table.add_row(label.removesuffix(" bytes"), _escape(formula))
+    console.print()
+    console.print("how it is computed", style="dim")
     console.print(table)
 
 

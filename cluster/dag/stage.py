@@ -55,6 +55,7 @@ class Stage:
     needs at once; None is one CPU, an empty list nothing.
     ``estimate`` names a function (settings, placement) -> mapping of label to value that the plan
     prints: "parameters", "tokens", "FLOPs", "memory per GPU bytes", "disk bytes".
+    ``formulas`` names a function () -> mapping of such labels to how they are computed.
     ``modules`` are further modules whose code is part of the stage (its own package always is).
     ``headline`` names the statistics that the summary of a run shows.
     ``executes_code`` says that it runs crawled or generated programs: the interpreter's version
@@ -75,6 +76,7 @@ class Stage:
     snapshot: str | None = None
     bundles: str | None = None
     estimate: str | None = None
+    formulas: str | None = None
     modules: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
     executes_code: bool = False

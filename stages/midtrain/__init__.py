@@ -16,6 +16,7 @@ STAGE = Stage(
     output=CHECKPOINT,
     bundles="stages.training.settings:bundles",
     estimate="stages.training.estimate:estimate",
+    formulas="stages.training.estimate:formulas",
     modules=("stages.training", "cluster.deepspeed", "cluster.devices", "model"),
     headline=("tokens", "tokens_per_second", "validation_loss"),
     saves_when_stopped=True,

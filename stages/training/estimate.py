@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from model.config import CWMConfig, RopeScaling, flops_per_token, layer_parameters, parameter_count
+from model.config import CWMConfig, RopeScaling, flops_per_token, parameter_count
+from stages.training import memory
 from stages.training.settings import ModelSettings, TrainingPlacement, TrainingSettings
 
-STATE_BYTES = 18
-"""ZeRO-3's model state per parameter, divided among the workers: 16-bit weights and gradients,
-their float32 copies, and AdamW's two moments."""
-GATHERED_BYTES = 4
-"""Per parameter of the largest layer: its 16-bit weights and gradients, whole on every worker."""
-UNIVERSAL_BYTES = 12
-"""Per parameter on disk: float32 weights and the two moments."""
+CHECKPOINT_BYTES = 12
+"""Per parameter of a checkpoint to resume from: float32 weights and AdamW's two moments."""
+TOKEN_BYTES = 5
+"""Of a token file: four for the id, one for its loss weight."""
 
 
 def shape_config(
@@ -43,27 +43,89 @@ def shape_config(
     )
 
 
-def estimate(settings: TrainingSettings, placement: TrainingPlacement) -> dict[str, float]:
-    """Return parameters, tokens, FLOPs, model-state bytes per worker and disk bytes of a stage.
-
-    Memory is weights, gradients and optimizer alone: activations and buffers come on top.
-    """
+def estimate(settings: TrainingSettings, placement: TrainingPlacement) -> dict[str, Any]:
+    """Return what a stage takes: label to number, or words; `formulas` explains the labels."""
     config = shape_config(
         settings.model,
         vocab_size=settings.model.vocab_size,
         context_length=settings.context_length,
         rope_scaling=None,
     )
-    parameters = parameter_count(config)
     tokens = settings.steps * settings.tokens_per_step
-    workers = max(placement.workers, 1)
-    ends = config.vocab_size * config.hidden_size
-    largest = max(layer_parameters(config), ends)
-    weight_bytes = 4 if settings.precision == "float32" else 2
-    return {
-        "parameters": parameters,
+    flops = 3 * flops_per_token(config, settings.context_length) * tokens
+    found: dict[str, Any] = {
+        "parameters": parameter_count(config),
         "tokens": tokens,
-        "FLOPs": 3 * flops_per_token(config, settings.context_length) * tokens,
-        "memory per GPU bytes": STATE_BYTES * parameters / workers + GATHERED_BYTES * largest,
-        "disk bytes": (weight_bytes + UNIVERSAL_BYTES) * parameters,
+        "token file bytes": TOKEN_BYTES * tokens,
+        "FLOPs": flops,
     }
+    found |= _memory(config, settings, placement)
+    found |= _disk(parameter_count(config), settings, placement)
+    found |= _time(flops, settings, placement)
+    return found
+
+
+def formulas() -> Mapping[str, str]:
+    """Return how each label of `estimate` is computed, in words."""
+    return {
+        "token file bytes": "5 tokens, if no token is seen twice",
+        "FLOPs": "3 x tokens x (2 x parameters of matrix products + 4 x heads x head_dim x keys"
+        " that a token sees, windows counted): as if every document filled the context",
+        **memory.FORMULAS,
+        "checkpoint bytes": "12 P x (keep_checkpoints + the one in the making + steps / keep_every)",
+        "export bytes": "b P",
+        "disk bytes": "both, while the stage runs",
+        "step seconds": "FLOPs / steps / (workers x device.flops_per_second x device.utilisation)",
+        "GPU hours": "workers x hours; the utilisation is assumed, not measured",
+        "cost": "GPU hours x device.price_per_hour",
+    }
+
+
+def _memory(
+    config: CWMConfig, settings: TrainingSettings, placement: TrainingPlacement
+) -> dict[str, Any]:
+    held = memory.memory(config, settings, placement)
+    parts = asdict(held)
+    host = parts.pop("host")
+    found: dict[str, Any] = {f"{name} bytes": value for name, value in parts.items() if value}
+    found["memory per GPU bytes"] = held.total
+    if placement.device.memory:
+        room = f"{placement.device.memory / 1e9:g} GB"
+        found["fits"] = f"in {room}" if held.total <= placement.device.memory else f"NOT in {room}"
+    found["host memory bytes"] = host
+    return found
+
+
+def _disk(
+    parameters: int, settings: TrainingSettings, placement: TrainingPlacement
+) -> dict[str, float]:
+    count = placement.keep_checkpoints + 1
+    if placement.keep_every:
+        count += settings.steps // placement.keep_every
+    checkpoints = CHECKPOINT_BYTES * parameters * count
+    export = (4 if settings.precision == "float32" else 2) * parameters
+    return {
+        "checkpoint bytes": checkpoints,
+        "export bytes": export,
+        "disk bytes": checkpoints + export,
+    }
+
+
+def _time(
+    flops: float, settings: TrainingSettings, placement: TrainingPlacement
+) -> dict[str, float]:
+    device, workers = placement.device, max(placement.workers, 1)
+    if not device.flops_per_second:
+        return {}
+    seconds = flops / (workers * device.flops_per_second * device.utilisation)
+    found = {"step seconds": seconds / settings.steps, "hours": seconds / 3600}
+    if placement.gpus_per_worker:
+        found["GPU hours"] = gpu_hours(placement, seconds)
+        if device.price_per_hour:
+            found["cost"] = found["GPU hours"] * device.price_per_hour
+    return found
+
+
+def gpu_hours(placement: TrainingPlacement, seconds: float) -> float:
+    """Return the GPU hours of so many seconds of a stage."""
+    return max(placement.workers, 1) * placement.gpus_per_worker * seconds / 3600
