@@ -202,6 +202,9 @@ class Checkpoints:
             if message := _first(str(error) if error else None):
                 self._abandoned.set()
                 self._written = self._published = None
+                if dist.get_rank() == 0:
+                    for left in self.folder.glob(f"*.{self._owner}{PARTIAL}"):
+                        shutil.rmtree(left, ignore_errors=True)
                 raise CheckpointWriteError(message) from error
         self._written = self._published = None
 
