@@ -6,11 +6,11 @@ block). Within a data set, the n-th draw is piece ``n % size`` of a permutation 
 set, epoch ``n // size``), computed without storing it. So any block can be had at once, by any
 worker, and resuming needs no state but a position.
 
-`grain` has such permutations and mixes too. It takes 4 to 5 µs for each piece, since it cannot
-permute an array of positions, where this takes 0.1 (`benchmarks.data_order`): telling what an epoch
-of 10**8 pieces has shown would take minutes. And its mix rounds shares down to hundredths of the
-smallest, and does not tell which data set a position belongs to, which packing, counting what was
-seen and checking that nothing was lost all need.
+`grain` has such permutations and mixes too. It takes 4 to 5 µs for each piece, since it has no
+permutation of many positions at once, where this takes 0.03 to 0.3 (`benchmarks.data_order`): to
+tell what an epoch of 10**8 pieces has shown would take minutes. Its mix also rounds shares to
+hundredths of the smallest, and does not tell how many pieces of each data set come before a
+position, on which packing and the counting of what was seen are built here.
 """
 
 from __future__ import annotations
