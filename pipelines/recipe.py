@@ -50,14 +50,19 @@ DATASETS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "function_traces": ("trace", {"rendering": "traces", "groups": ("function",)}),
     "trajectories": ("forage", {"rendering": "trajectories"}),
     "chats": ("tasks", {"rendering": "chats"}),
+    "reasoning": ("tasks", {"rendering": "reasoning", "groups": ("trace",)}),
+    "tool_use": ("forage", {"rendering": "tool_use"}),
     "prose": ("trace", {"rendering": "prose"}),
     "debugger": ("trace", {"rendering": "debugger"}),
 }
 """What `tokenize.NAME` makes: the step whose artifact it reads, and what it makes of it. The two
 kinds of trace are apart so that training can weigh them."""
 
-EXTRAS = ("prose", "debugger")
-"""Data sets that only a recipe which asks for them has; mid-training may use them."""
+CHATS = ("chats", "reasoning", "tool_use")
+"""Data sets of fine-tuning alone; mid-training may use all others."""
+
+EXTRAS = ("prose", "debugger", "reasoning", "tool_use")
+"""Data sets that only a recipe which asks for them has."""
 
 TRAINED = ("pretrain", "midtrain", "sft", "rl")
 """The steps that make checkpoints, in order."""
@@ -137,7 +142,7 @@ def full(name: str, drift_policy: Literal["rerun", "ask"], recipe: Recipe) -> Pr
         )
         for name, settings in recipe.datasets.items()
     ]
-    world = tokens(*(name for name in recipe.datasets if name != "chats"))
+    world = tokens(*(name for name in recipe.datasets if name not in CHATS))
     steps += [
         step(
             "pretrain",
@@ -160,7 +165,7 @@ def full(name: str, drift_policy: Literal["rerun", "ask"], recipe: Recipe) -> Pr
             recipe.sft,
             checkpoint="midtrain",
             tokenizer="tokenizer",
-            **tokens("chats", "program_traces", "asserts", "code"),
+            **tokens(*(entry.dataset for entry in recipe.sft.mix)),
         ),
         step("rl", rl.STAGE, recipe.rl, checkpoint="sft", tasks="tasks"),
     ]

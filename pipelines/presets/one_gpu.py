@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cluster.dag.step import Preset
-from pipelines.presets.common import TRAINING, families
+from pipelines.presets.common import TRAINING, families, fine_tuning
 from pipelines.recipe import Recipe, datasets, evaluations, full
 from stages.crawl.settings import CrawlSettings
 from stages.midtrain.settings import MidtrainSettings
@@ -54,6 +54,15 @@ def one_gpu() -> Preset:
     schedule = ScheduleSettings(
         peak_learning_rate=3e-3, warmup_steps=50, horizon_tokens=64 * 8_192 * 900
     )
+    mix = (
+        MixEntry(dataset="program_traces", weight=0.30, long="drop"),
+        MixEntry(dataset="function_traces", weight=0.15, long="drop"),
+        MixEntry(dataset="prose", weight=0.10, long="drop"),
+        MixEntry(dataset="debugger", weight=0.05, long="drop"),
+        MixEntry(dataset="trajectories", weight=0.05),
+        MixEntry(dataset="code", weight=0.15),
+        MixEntry(dataset="asserts", weight=0.20, long="drop"),
+    )
     gpu = TrainingPlacement(
         workers=1, gpus_per_worker=1, cpus_per_worker=4, micro_rows=2, recompute="full"
     )
@@ -85,23 +94,17 @@ def one_gpu() -> Preset:
             tasks=TaskSettings(
                 output_tasks=50_000, trace_tasks=50_000, fix_tasks=20_000, heldout_tasks=1_000
             ),
-            datasets=datasets(8_192, "prose", "debugger"),
+            datasets=datasets(8_192, "prose", "debugger", "reasoning", "tool_use"),
             pretrain=PretrainSettings(steps=600, schedule=schedule, **shape),
             midtrain=MidtrainSettings(
                 steps=300,
                 schedule=schedule,
-                mix=(
-                    MixEntry(dataset="program_traces", weight=0.30, long="drop"),
-                    MixEntry(dataset="function_traces", weight=0.15, long="drop"),
-                    MixEntry(dataset="prose", weight=0.10, long="drop"),
-                    MixEntry(dataset="debugger", weight=0.05, long="drop"),
-                    MixEntry(dataset="trajectories", weight=0.05),
-                    MixEntry(dataset="code", weight=0.15),
-                    MixEntry(dataset="asserts", weight=0.20, long="drop"),
-                ),
+                mix=mix,
                 **shape,
             ),
-            sft=SftSettings(steps=200, learning_rate=1e-5, warmup_steps=20, **shape),
+            sft=SftSettings(
+                steps=200, learning_rate=1e-5, warmup_steps=20, **fine_tuning(mix), **shape
+            ),
             rl=RLSettings(
                 steps=200,
                 max_length=8_192,

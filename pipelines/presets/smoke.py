@@ -16,7 +16,13 @@ from stages.sft.settings import SftSettings
 from stages.tasks.settings import TaskSettings
 from stages.tokenizer.settings import TokenizerSettings
 from stages.trace.settings import TraceSettings
-from stages.training.settings import SPECIALS, ModelSettings, ScheduleSettings, TrainingPlacement
+from stages.training.settings import (
+    SPECIALS,
+    MixEntry,
+    ModelSettings,
+    ScheduleSettings,
+    TrainingPlacement,
+)
 
 
 def smoke() -> Preset:
@@ -65,11 +71,24 @@ def smoke() -> Preset:
                 trace_sample_bytes=100_000,
                 measure_bytes=50_000,
             ),
-            datasets=datasets(256),
+            datasets=datasets(256, "reasoning", "tool_use"),
             pretrain=PretrainSettings(steps=12, rows_per_step=2, schedule=schedule, **shape),
             midtrain=MidtrainSettings(steps=24, schedule=schedule, **shape),
             # long enough that a few answers are right: RL needs groups of mixed outcomes
-            sft=SftSettings(steps=300, learning_rate=2e-3, warmup_steps=5, **shape),
+            sft=SftSettings(
+                steps=300,
+                learning_rate=2e-3,
+                warmup_steps=5,
+                mix=(
+                    MixEntry(dataset="chats", weight=0.62, long="drop"),
+                    MixEntry(dataset="reasoning", weight=0.04, long="drop"),
+                    MixEntry(dataset="tool_use", weight=0.04),
+                    MixEntry(dataset="program_traces", weight=0.15, long="drop"),
+                    MixEntry(dataset="asserts", weight=0.10, long="drop"),
+                    MixEntry(dataset="code", weight=0.05),
+                ),
+                **shape,
+            ),
             rl=RLSettings(
                 steps=3,
                 mix=(TaskShare(kind="output", share=0.8), TaskShare(kind="fix", share=0.2)),
