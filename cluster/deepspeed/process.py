@@ -49,8 +49,8 @@ def _keep_freed_memory() -> None:
     """Have glibc keep what is freed: a step takes the same blocks as the one before.
 
     Else it gives them back, depending on how the heap happens to lie, and the kernel clears them
-    again: up to half as much time again for a step (benchmarks.zero_overhead says how many pages a
-    step had to take). Blocks from 32 MB on are given back as ever, which bounds what is kept.
+    again: up to half as much time again for a step. Blocks from 32 MB on are given back as ever,
+    which bounds what is kept.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:  # not in other C libraries
