@@ -212,5 +212,6 @@ def formulas(plan: Plan) -> dict[str, str]:
     """Return how the labels of the steps' estimates are computed."""
     found: dict[str, str] = {}
     for row in plan.steps.values():
-        found |= {k: v for k, v in row.formulas.items() if k in row.estimate}
+        said = row.formulas
+        found |= {label: said[label] for label in row.estimate if label in said}
     return found

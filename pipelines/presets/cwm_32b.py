@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from cluster.dag.step import Preset
-from pipelines.presets.common import families
+from pipelines.presets.common import families, fine_tuning
 from pipelines.recipe import Recipe, datasets, evaluations, full
 from stages.crawl.settings import CrawlSettings
+from stages.forage.settings import ForageSettings
 from stages.midtrain.settings import MidtrainSettings
 from stages.pretrain.settings import PretrainSettings
 from stages.rl.settings import RLPlacement, RLSettings, TaskShare
@@ -17,58 +18,81 @@ from stages.tasks.settings import TaskSettings
 from stages.tokenizer.settings import TokenizerSettings
 from stages.trace.settings import TracePlacement, TraceSettings
 from stages.training.settings import (
+    DeviceSettings,
+    GuardSettings,
     LengthBucket,
     MixEntry,
     MixGroup,
     ModelSettings,
     OptimizerSettings,
+    RopeScalingSettings,
     ScheduleSettings,
     TrainingPlacement,
 )
 
+MODEL = ModelSettings(  # Table 2
+    hidden_size=6144,
+    intermediate_size=21_504,
+    layers=64,
+    heads=48,
+    kv_heads=8,
+    head_dim=128,
+    sliding_window=8_192,
+    rope_theta=1e6,
+    initializer_range=0.02,  # HF's; what the paper used is not published
+    scale_residual_init=False,
+    vocab_size=128_256,  # Llama 3's 128,000 and the 256 specials
+)
+SCHEDULE = ScheduleSettings(  # §4.2: one cosine over pre- and mid-training
+    peak_learning_rate=8e-4,
+    final_fraction=0.01,
+    warmup_steps=2_000,
+    horizon_tokens=13_000_000_000_000,
+)
+SHARED: dict[str, Any] = {
+    "model": MODEL,
+    "precision": "bfloat16",  # §6.1 has fp8 in matrix products besides
+    "optimizer": OptimizerSettings(beta1=0.9, beta2=0.95, weight_decay=0.1, clip=1.0),  # §4.2
+    "z_loss": 0.0,  # the paper has none
+    # OLMo's; the paper has none
+    "guard": GuardSettings(spike_sigmas=6.0, window=128, max_skips=10),
+}
+GROUPS = (  # §4.2
+    MixGroup(name="world", weight=0.30),
+    MixGroup(name="code", weight=0.40),
+    MixGroup(name="rehearsal", weight=0.30),
+)
+# §4.2 has each data set pass 1 to 4 times, chosen by experiments: with a corpus of known size
+# `epochs` says so. Within a group the paper gives no shares.
+MIX = (
+    MixEntry(group="world", dataset="function_traces", weight=0.35, long="drop"),
+    MixEntry(group="world", dataset="program_traces", weight=0.15, long="drop"),
+    MixEntry(group="world", dataset="prose", weight=0.20, long="drop"),  # §2.2: 75 M of 200 M
+    MixEntry(group="world", dataset="trajectories", weight=0.30, long="truncate"),
+    MixEntry(group="code", dataset="code", weight=1.0),
+    # pre-training's mix
+    MixEntry(group="rehearsal", dataset="code", weight=0.6),
+    MixEntry(group="rehearsal", dataset="asserts", weight=0.4, long="drop"),
+)
+H100 = DeviceSettings(
+    flops_per_second=989e12,  # bfloat16 without sparsity, by its data sheet
+    utilisation=0.4,  # an assumption: the paper has no figure
+    memory=80e9,
+)
+GPUS = TrainingPlacement(
+    gpus_per_worker=1,
+    cpus_per_worker=16,
+    partition_within=8,  # a node's GPUs: weights are gathered inside it
+    keep_checkpoints=2,
+    max_failures=1_000,  # thousands of GPUs lose a node every few days, over weeks
+    log_every=10,
+    device=H100,
+)
+"""The paper's shapes (§6.1), with sequence parallelism where it has tensor parallelism."""
+
 
 def cwm_32b() -> Preset:
     """The published configuration (§4, §5), on the cluster of ray_cluster.yaml."""
-    shape: dict[str, Any] = {
-        "model": ModelSettings(  # Table 2
-            hidden_size=6144,
-            intermediate_size=21_504,
-            layers=64,
-            heads=48,
-            kv_heads=8,
-            head_dim=128,
-            sliding_window=8_192,
-            rope_theta=1e6,
-            initializer_range=0.02,
-            scale_residual_init=False,
-            vocab_size=128_256,
-        ),
-        "precision": "bfloat16",
-        "optimizer": OptimizerSettings(beta1=0.9, beta2=0.95, weight_decay=0.1, clip=1.0),  # §4.2
-    }
-    # §4.2: 2000 steps of warm-up, then one cosine over 13 T tokens from 8e-4 to a hundredth of it.
-    schedule = ScheduleSettings(
-        peak_learning_rate=8e-4,
-        final_fraction=0.01,
-        warmup_steps=2_000,
-        horizon_tokens=13_000_000_000_000,
-    )
-    pretraining: dict[str, Any] = {
-        "context_length": 8_192,
-        "row_tokens": 8_192,
-        "rows_per_step": 1_024,
-    }  # 8.4 M
-    midtraining: dict[str, Any] = {
-        "context_length": 131_072,
-        "row_tokens": 131_072,
-        "rows_per_step": 256,
-    }  # 33.6 M
-    finetuning: dict[str, Any] = {
-        "context_length": 32_768,
-        "row_tokens": 32_768,
-        "rows_per_step": 64,
-    }  # 2.1 M
-    gpu = TrainingPlacement(gpus_per_worker=1, cpus_per_worker=16, recompute="full")
     return full(
         "cwm_32b",
         "ask",
@@ -103,6 +127,19 @@ def cwm_32b() -> Preset:
                 sample_bytes=2_000_000_000,
                 trace_sample_bytes=1_000_000_000,
             ),
+            # §2.3: 3 M trajectories, less similar than 0.5 within a repository, failures kept. The
+            # agent here is a script on functions with doctests, so there are as many as it finds
+            forage=ForageSettings(
+                documents=100_000,
+                heldout_documents=1_000,
+                functions_per_document=10,
+                trajectories_per_function=10,
+                mutations_per_function=30,
+                keep_docstring=True,
+                max_function_chars=20_000,
+                max_observation_chars=20_000,
+                similarity=0.5,
+            ),
             tasks=TaskSettings(
                 output_tasks=1_000_000,
                 trace_tasks=1_000_000,
@@ -113,46 +150,51 @@ def cwm_32b() -> Preset:
                 max_frames=2_000,
             ),
             datasets=datasets(
-                131_072, "prose", code={"max_tokens": 8_192}, asserts={"max_tokens": 8_192}
+                131_072,
+                "prose",
+                "reasoning",
+                "tool_use",
+                code={"max_tokens": 8_192},
+                asserts={"max_tokens": 8_192},
+                # §2.3: the loss of half of the observations is masked
+                trajectories={"observation_mask": 0.5},
             ),
             pretrain=PretrainSettings(  # §4.2: 8 T tokens
                 steps=8_000_000_000_000 // (8_192 * 1_024),
-                schedule=schedule,
-                **shape,
-                **pretraining,
+                context_length=8_192,
+                row_tokens=8_192,
+                rows_per_step=1_024,  # 8.4 M tokens
+                schedule=SCHEDULE,
+                **SHARED,
             ),
             midtrain=MidtrainSettings(  # §4.2: 5 T tokens; 30 % CWM data, 40 % code, 30 % rehearsal
                 steps=5_000_000_000_000 // (131_072 * 256),
-                schedule=schedule,
-                groups=(
-                    MixGroup(name="world", weight=0.30),
-                    MixGroup(name="code", weight=0.40),
-                    MixGroup(name="rehearsal", weight=0.30),
+                context_length=131_072,  # throughout: smaller batches did worse on long context
+                row_tokens=131_072,
+                rows_per_step=256,  # 33.6 M tokens
+                schedule=SCHEDULE,
+                rope_scaling=RopeScalingSettings(  # §4.1, from pre-training's 8,192
+                    factor=16.0, low_freq_factor=1.0, high_freq_factor=4.0
                 ),
-                # §4.2 has each data set pass 1 to 4 times, chosen by experiments: with a corpus of
-                # known size `epochs` says so. Within a group the paper gives no shares.
-                mix=(
-                    MixEntry(group="world", dataset="function_traces", weight=0.35, long="drop"),
-                    MixEntry(group="world", dataset="program_traces", weight=0.15, long="drop"),
-                    # §2.2: 75 M of 200 M traces
-                    MixEntry(group="world", dataset="prose", weight=0.20, long="drop"),
-                    MixEntry(group="world", dataset="trajectories", weight=0.30, long="truncate"),
-                    MixEntry(group="code", dataset="code", weight=1.0),
-                    # pre-training's mix
-                    MixEntry(group="rehearsal", dataset="code", weight=0.6),
-                    MixEntry(group="rehearsal", dataset="asserts", weight=0.4, long="drop"),
-                ),
+                groups=GROUPS,
+                mix=MIX,
                 # §4.2: (0, 16,385], (16,385, 65,537] with less reach for speed, and longer ones
                 buckets=(
                     LengthBucket(up_to=16_385),
                     LengthBucket(up_to=65_537, reach=32_768),
                     LengthBucket(up_to=131_072),
                 ),
-                **shape,
-                **midtraining,
+                **SHARED,
             ),
             sft=SftSettings(  # §5.1: 100 B tokens, constant 1e-5 after 1000 steps
-                steps=50_000, learning_rate=1e-5, warmup_steps=1_000, **shape, **finetuning
+                steps=50_000,
+                learning_rate=1e-5,
+                warmup_steps=1_000,
+                context_length=32_768,
+                row_tokens=32_768,
+                rows_per_step=64,  # 2.1 M tokens
+                **fine_tuning(MIX, GROUPS),
+                **SHARED,
             ),
             rl=RLSettings(  # §5.2; group size and rate are those of SSR on the same system
                 steps=20_000,
@@ -169,12 +211,35 @@ def cwm_32b() -> Preset:
             evaluations=evaluations(
                 context_length=131_072, output_tokens=4_096, fix_tokens=16_384, fix_samples=16
             ),
-            # ZeRO-3 alone: a worker holds whole rows, so a stage has at most rows_per_step workers.
+            # Checkpoints some 20 minutes apart; the rule that keeps more of them is ours.
             placements={
                 "trace": TracePlacement(workers=512),
-                "pretrain": replace(gpu, workers=1_024),
-                "midtrain": replace(gpu, workers=256),
-                "sft": replace(gpu, workers=64),
+                "pretrain": replace(  # §6.1: 1,024 data-parallel x 2
+                    GPUS,
+                    workers=2_048,
+                    sequence_parallel=2,
+                    recompute="selective",
+                    checkpoint_every=500,
+                    keep_every=100_000,
+                    validate_every=10_000,
+                ),
+                "midtrain": replace(  # §6.1: 256 data-parallel x 8
+                    GPUS,
+                    workers=2_048,
+                    sequence_parallel=8,
+                    recompute="full",
+                    checkpoint_every=100,
+                    keep_every=20_000,
+                    validate_every=2_000,
+                ),
+                "sft": replace(  # §6.1: 32 data-parallel x 8
+                    GPUS,
+                    workers=256,
+                    sequence_parallel=8,
+                    recompute="selective",
+                    checkpoint_every=250,
+                    validate_every=2_500,
+                ),
                 "rl": RLPlacement(
                     workers=64,
                     gpus_per_worker=1,

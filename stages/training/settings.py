@@ -321,10 +321,13 @@ class TrainingPlacement:
         require(self.cpus_per_worker > 0, self, "cpus_per_worker", "above 0")
         require(0 <= self.gpus_per_worker <= 1, self, "gpus_per_worker", "0 to 1")
         require(self.sequence_parallel >= 1, self, "sequence_parallel", "at least 1")
-        within = self.partition_within
-        divides = within >= 0 and (not within or max(self.workers, 1) % within == 0)
-        require(divides, self, "partition_within", f"0 or a divisor of {self.workers} workers")
-        for name in ("validate_every", "checkpoint_every", "keep_every", "max_failures"):
+        for name in (
+            "partition_within",
+            "validate_every",
+            "checkpoint_every",
+            "keep_every",
+            "max_failures",
+        ):
             require(getattr(self, name) >= 0, self, name, "at least 0")
         for name in ("threads_per_worker", "micro_rows", "keep_checkpoints", "log_every"):
             require(getattr(self, name) >= 1, self, name, "at least 1")

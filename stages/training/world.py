@@ -50,6 +50,13 @@ def check_workers(placement: TrainingPlacement, settings: TrainingSettings) -> N
         world.check_rows(settings.tokens_per_step)
     except WorldError as error:
         raise type(error)(f"{error}. {world.advice()}") from None
+    within = placement.partition_within
+    if within and world.workers % within:
+        near = _nearest(within, _divisors(world.workers))
+        raise WorldError(
+            f"partition_within = {within} does not divide the workers, {world.workers:,}: use"
+            f" {' or '.join(map(str, near))}, or 0 for no second partition"
+        )
     _check_elastic(placement)
 
 

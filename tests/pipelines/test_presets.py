@@ -103,6 +103,79 @@ def test_rl_longer_than_the_trained_context_is_refused():
         Pipeline(changed("rl", max_length=4096))
 
 
+def placed(step_name: str, **placement):
+    """The published configuration with one step placed otherwise."""
+    preset = PRESETS["cwm_32b"]()
+    step = next(s for s in preset.steps if s.name == step_name)
+    return preset.with_step(replace(step, placement=replace(step.placement, **placement)))
+
+
+def test_pure_data_parallelism_at_the_published_batch_is_refused():
+    message = (
+        r"pretrain\.placement: 2,048 workers cannot share a step of rows_per_step = 1,024"
+        r" \(8\.39 M tokens\).*workers = 1,024; sequence_parallel = 2"
+    )
+    with pytest.raises(RecipeError, match=message):
+        Pipeline(placed("pretrain", sequence_parallel=1))
+
+
+def test_more_workers_on_a_row_than_heads_are_refused():
+    with pytest.raises(RecipeError, match=r"sft\.placement: sequence_parallel = 16 does not"):
+        Pipeline(placed("sft", sequence_parallel=16))
+
+
+# of the paper's stages (§4.2, §5.1, §6.1): GPUs, tokens of a row, tokens of a step, groups of
+# workers that share rows, workers of each
+SHAPES = {
+    "pretrain": (2_048, 8_192, 8.4e6, 1_024, 2),
+    "midtrain": (2_048, 131_072, 33.6e6, 256, 8),
+    "sft": (256, 32_768, 2.1e6, 32, 8),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_published_shapes(name):
+    gpus, row, batch, groups, together = SHAPES[name]
+    step = next(s for s in PRESETS["cwm_32b"]().steps if s.name == name)
+    settings, placement = step.settings, step.placement
+    assert (placement.workers, settings.row_tokens) == (gpus, row)
+    assert settings.tokens_per_step == pytest.approx(batch, rel=0.01)
+    assert placement.sequence_parallel == together
+    assert placement.workers // placement.sequence_parallel == groups
+    assert placement.partition_within == 8
+
+
+def test_the_published_schedule():
+    at = {s.name: s.settings for s in PRESETS["cwm_32b"]().steps}
+    for name in ("pretrain", "midtrain"):
+        optimizer, schedule = at[name].optimizer, at[name].schedule
+        assert (optimizer.beta1, optimizer.beta2) == (0.9, 0.95)
+        assert (optimizer.weight_decay, optimizer.clip) == (0.1, 1.0)
+        assert (schedule.peak_learning_rate, schedule.final_fraction) == (8e-4, 0.01)
+        assert (schedule.warmup_steps, schedule.horizon_tokens) == (2_000, 13 * 10**12)
+        assert at[name].z_loss == 0
+        assert at[name].guard.spike_sigmas > 0
+    assert at["pretrain"].steps == pytest.approx(952_000, rel=0.01)
+    assert at["midtrain"].steps == pytest.approx(152_000, rel=0.03)
+    assert at["midtrain"].rope_scaling.factor == 16
+    assert (at["sft"].steps, at["sft"].learning_rate, at["sft"].warmup_steps) == (
+        50_000,
+        1e-5,
+        1_000,
+    )
+
+
+@pytest.mark.parametrize("name", ["one_gpu", "cwm_32b"])
+def test_the_large_presets_fit_their_gpus(name):
+    from stages.training.estimate import estimate
+
+    for step in PRESETS[name]().steps:
+        if step.name in ("pretrain", "midtrain", "sft"):
+            found = estimate(step.settings, step.placement)
+            assert found["fits"] == "in 80 GB", step.name
+            assert found["GPU hours"] > 0
+
+
 def test_the_published_configuration_has_the_published_size():
     from stages.training.estimate import estimate
 

@@ -59,6 +59,12 @@ def test_a_step_that_no_single_change_saves():
         check_workers(replace(PAPER, workers=4, micro_rows=2), odd)
 
 
+def test_nodes_that_do_not_divide_the_workers():
+    assert "partition_within = 7 does not divide the workers, 2,048: use 4 or 8" in refused(
+        partition_within=7
+    )
+
+
 @pytest.mark.parametrize("least", [-1, 2_049])
 def test_fewest_workers_out_of_range(least):
     assert "allowed: 0 (wait for all) to workers = 2,048" in refused(min_workers=least)
