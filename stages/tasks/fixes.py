@@ -17,9 +17,10 @@ from stages.tasks.settings import TaskSettings
 from stages.tasks.task import Task, Test
 from stages.tasks.verify import SECONDS, same_value
 
-_BATCH = 32  # programs per call of the sandbox
+BATCH = 32
+"""Programs per call of the sandbox."""
 _CALLS = 16  # calls tried per program
-_LIMITS = Limits(cpu_seconds=4 * _BATCH * SECONDS, wall_seconds=8 * _BATCH * SECONDS)
+_LIMITS = Limits(cpu_seconds=4 * BATCH * SECONDS, wall_seconds=8 * BATCH * SECONDS)
 _FAMILIES = {"operators": operators, "constants": constants}
 
 
@@ -46,7 +47,7 @@ def make_fixes(
 ) -> Iterator[Task]:
     """Yield up to ``count`` fix tasks, at most one per candidate, in the candidates' order."""
     waiting, made = iter(candidates), 0
-    while made < count and (batch := list(islice(waiting, _BATCH))):
+    while made < count and (batch := list(islice(waiting, BATCH))):
         for task in _fix_batch(batch, settings, box):
             if made < count:
                 made += 1
@@ -57,13 +58,13 @@ def _fix_batch(batch: Sequence[Candidate], settings: TaskSettings, box: Sandbox)
     """Find tests for the originals, break them, and keep those whose tests notice."""
     calls = [varied_calls(candidate.call, settings.seed) for candidate in batch]
     sources = [candidate.source for candidate in batch]
-    values = _evaluate(box, sources, calls, repeat=True)
+    values = evaluate(box, sources, calls, repeat=True)
     broken: list[_Broken] = []
     for candidate, tried, found in zip(batch, calls, values, strict=True):
         tests = choose_tests(tried, found, settings)
         if tests:
             broken += _break(candidate, tests, settings)
-    results = _evaluate(
+    results = evaluate(
         box, [b.source for b in broken], [[call for call, _ in b.tests] for b in broken]
     )
     done: set[int] = set()
@@ -115,7 +116,7 @@ def _task(mutant: _Broken, settings: TaskSettings) -> Task:
     )
 
 
-def _evaluate(
+def evaluate(
     box: Sandbox, sources: list[str], calls: list[list[str]], *, repeat: bool = False
 ) -> list[list[str | None]]:
     """Evaluate programs together; when that fails, one by one, so that the culprit alone has no
@@ -129,7 +130,7 @@ def _evaluate(
         return values
     if len(programs) == 1:
         return [[None] * len(calls[0])]
-    return [_evaluate(box, [s], [c], repeat=repeat)[0] for s, c in zip(sources, calls, strict=True)]
+    return [evaluate(box, [s], [c], repeat=repeat)[0] for s, c in zip(sources, calls, strict=True)]
 
 
 def choose_tests(

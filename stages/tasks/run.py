@@ -15,6 +15,7 @@ from cluster.dag.stage import StepContext
 from cluster.sandbox import Sandbox
 from model.trace import unmark
 from stages.tables import read_table
+from stages.tasks.alone import self_contained
 from stages.tasks.choose import frames_of, groups, order, take, usable
 from stages.tasks.fixes import Candidate, make_fixes
 from stages.tasks.settings import TaskSettings
@@ -40,6 +41,10 @@ def run(context: StepContext) -> None:
                 apart = [row for row in rows if row["group"] not in heldout_groups]
                 statistics["straddling"] = len(rows) - len(apart)
                 rows = apart
+            if settings.self_contained:
+                asked = list(self_contained(rows, box))
+                statistics[f"not_self_contained_{split}"] = len(rows) - len(asked)
+                rows = asked
             tasks = _questions(rows, traces / split, _counts(split, settings), settings)
             repairs = list(read_table(trajectories / split))
             tasks += _fixes(rows, repairs, _counts(split, settings)["fix"], settings, box)

@@ -24,6 +24,9 @@ class TaskSettings:
     max_value_chars: int = 60
     # most frames of a trace to be written
     max_frames: int = 12
+    # ask about a function only what running its source alone tells: one that uses the rest of its
+    # module returns what nobody can know who sees just the function
+    self_contained: bool = False
     # tests of a fix task that its prompt shows, and that only the judge knows
     visible_tests: int = 3
     hidden_tests: int = 3

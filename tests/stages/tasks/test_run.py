@@ -105,3 +105,24 @@ def test_answers_that_copy_an_argument_are_told_apart():
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match="visible_tests=0"):
         TaskSettings(visible_tests=0)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_functions_that_need_their_module_can_be_left_out(tmp_path, alone):
+    needy = "def f(a):\n    return TABLE.get(a, a)\n"
+    rows = [
+        trace_row(needy, "'BETA'", "'b'"),
+        trace_row("def f(a):\n    return a.lower()\n", "'BETA'", "'beta'"),
+        trace_row("def f(a):\n    return exit()\n", "1", "1"),
+    ]
+    rows = [row | {"source": "function"} for row in rows] + list(programs(0, 4))
+    settings = TaskSettings(
+        output_tasks=9, trace_tasks=0, fix_tasks=0, function_fraction=1.0, self_contained=alone
+    )
+    context = make(tmp_path, rows, list(programs(9, 2)), settings)
+    tasks = read_tasks(context.output / "train.jsonl")
+    answers = {task.answer for task in tasks if task.source == "function"}
+    assert answers == ({"'beta'"} if alone else {"'b'", "'beta'", "1"})
+    assert sum(task.source == "program" for task in tasks) == 4
+    found = read_statistics(context.statistics_file)
+    assert found.get("not_self_contained_train") == (2 if alone else None)
