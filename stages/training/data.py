@@ -60,6 +60,15 @@ def _rows(settings: TrainingSettings, sources: list[Source], stage_tokens: float
     )
 
 
+def planned_epochs(settings: TrainingSettings, rows: Rows) -> dict[str, float]:
+    """Return how often the whole stage goes through each data set."""
+    tokens = settings.steps * settings.tokens_per_step * rows.fill
+    return {
+        source.name: share * tokens / source.tokens
+        for source, share in zip(rows.sources, rows.shares, strict=True)
+    }
+
+
 def cursor_at(rows: Rows, step: int, rows_per_step: int) -> Cursor:
     """Return the cursor before ``step`` (0, 1, …); packs everything before it."""
     cursor = Cursor()

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # settings.py checks its mixes with this module
     from stages.training.settings import MixEntry, MixGroup
 
+MANY_EPOCHS = 4
+"""More passes over a data set than this are warned of (paper: 1 to 4)."""
 TOLERANCE = 1e-6
 """How far sums of weights may be from 1."""
 

@@ -15,9 +15,10 @@ from cluster.dag.stage import StepContext
 from model.config import CWMConfig, RopeScaling, parameter_count
 from model.tokens import Tokenizer
 from stages.kinds import HISTORY, IMPORT, OPTIMIZER
+from stages.training.data import planned_epochs
 from stages.training.estimate import shape_config
 from stages.training.job import RESULT, Job
-from stages.training.mix import used
+from stages.training.mix import MANY_EPOCHS, used
 from stages.training.progress import progress
 from stages.training.schedule import Schedule
 from stages.training.settings import ModelSettings, RopeScalingSettings, TrainingSettings
@@ -184,6 +185,9 @@ def run_stage(
         keep_optimizer=keep_optimizer,
     )
     rows = job.rows()  # an empty data set is named here, before any worker starts
+    for name, epochs in planned_epochs(settings, rows).items():
+        if epochs > MANY_EPOCHS:
+            log.warning("%s: %.1f passes are many; %d at most are usual", name, epochs, MANY_EPOCHS)
     started, cpu = time.perf_counter(), time.process_time()
     with progress(job):
         elsewhere = run_job(job)

@@ -12,13 +12,10 @@ from rich.tree import Tree
 
 from model.tokens import Tokenizer
 from stages.training.data import cursor_at
-from stages.training.mix import entry_shares
+from stages.training.mix import MANY_EPOCHS, entry_shares
 from stages.training.rows import Rows
 from stages.training.settings import MixEntry, TrainingSettings
 from stages.training.source import Source
-
-MANY_EPOCHS = 4
-"""More passes over a data set are marked (paper: 1 to 4)."""
 
 
 def show_mix(stage: str, settings: TrainingSettings, rows: Rows, console: Console) -> None:

@@ -70,6 +70,8 @@ class Source:
     def within(self, above: int, up_to: int) -> Source:
         """Return the part whose pieces are longer than ``above`` and no longer than ``up_to``
         tokens; a document's pieces stay together. It may be empty."""
+        if above == 0 and up_to >= self.context_length:
+            return self
         longest = -(-self._lengths // self._pieces)
         inside = np.flatnonzero((longest > above) & (longest <= up_to))
         part, document = copy(self), self._document[inside]

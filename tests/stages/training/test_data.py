@@ -7,7 +7,7 @@ import pytest
 
 from model.tokens import Tokenizer
 from stages.pretrain.settings import PretrainSettings
-from stages.training.data import cursor_at, main, open_rows, pieces_taken
+from stages.training.data import cursor_at, main, open_rows, pieces_taken, planned_epochs
 from stages.training.mix import MixError
 from stages.training.rows import Cursor
 from stages.training.settings import LengthBucket, MixEntry, MixGroup
@@ -42,8 +42,10 @@ def folders(write_tokens):
 
 def test_target_epochs_are_reached(folders):
     rows = open_rows(SETTINGS, folders)
+    planned = planned_epochs(SETTINGS, rows)
+    assert planned["prose"] == pytest.approx(2, rel=0.002)
     seen = rows.seen(cursor_at(rows, SETTINGS.steps, SETTINGS.rows_per_step))
-    assert seen["prose"].epochs == pytest.approx(2, rel=0.03)
+    assert {name: part.epochs for name, part in seen.items()} == pytest.approx(planned, rel=0.03)
     total = sum(part.tokens for part in seen.values())
     assert seen["code"].tokens / total == pytest.approx(0.6, rel=0.03)
     assert (seen["prose"].tokens + seen["traces"].tokens) / total == pytest.approx(0.4, rel=0.03)
