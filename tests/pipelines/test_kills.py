@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -192,12 +193,12 @@ def test_kill_9_at_any_moment(whole, tmp_path, executor):
 
 def folders(program: Program) -> set[str]:
     """The checkpoints of a pre-training, also one that is being written."""
-    return {path.name for path in program.store.glob("pretrain/*/scratch/ray_train/run/step*")}
+    return {path.name for path in program.store.glob("pretrain/*/scratch/checkpoints/step*")}
 
 
 def checkpoints(program: Program) -> bool:
-    """Whether a pre-training has a finished checkpoint: the next one has begun."""
-    return len(folders(program)) > 1
+    """Whether a pre-training has a finished checkpoint."""
+    return any(re.fullmatch(r"step\d+", name) for name in folders(program))
 
 
 def logged(program: Program) -> int:

@@ -29,7 +29,7 @@ from stages.training.checkpoints import (
 from stages.training.state import DataMismatchError
 from stages.training.worker import run_job
 from tests.stages.training.conftest import SMALL, TINY_SCHEDULE
-from tests.stages.training.watched import assert_nothing_lost, losses, saves, step_of, wait_for
+from tests.stages.training.watched import assert_nothing_lost, losses, saves, wait_for
 
 SETTINGS = PretrainSettings(steps=12, rows_per_step=2, schedule=TINY_SCHEDULE, **SMALL)
 ROOT = Path(__file__).parents[3]
