@@ -149,7 +149,9 @@ def tokens(shares: Mix) -> dict[str, str]:
 def contrasts(study: str) -> tuple[Contrast, ...]:
     """Return the differences that a study looks at, the primary one first."""
 
-    def arms(label: str, measure: str, tag: str = "", better: str = "higher") -> Any:
+    def arms(
+        label: str, measure: str, tag: str = "", better: Literal["higher", "lower"] = "higher"
+    ) -> Contrast:
         return Contrast(
             label=label, measure=measure, arm="on", against_arm="off", tag=tag, better=better
         )
@@ -261,7 +263,7 @@ def _study(study: str, size: Size) -> list[Step]:
 
 def _arm(study: str, arm: str, size: Size, seed: int) -> Step:
     shares = ARMS[study][arm]
-    lengths = {}
+    lengths: dict[str, Any] = {}
     if study == "forage":
         lengths = {"context_length": size.forage_context, "row_tokens": size.forage_context}
     settings = MidtrainSettings(

@@ -66,8 +66,8 @@ def pair(contrast: Contrast, probes: Probes) -> Pair:
     if not shared:
         raise PairingError(f"{contrast.label}: no question was asked in all arms and seeds")
     questions = tuple(sorted(shared))
-    arm, against = (_arrays(rows, questions) for rows in sides)
-    return Pair(tuple(probes), questions, arm, against)
+    first, second = (_arrays(rows, questions) for rows in sides)
+    return Pair(tuple(probes), questions, first, second)
 
 
 def _chosen(items: Iterable[Item], measure: str, tag: str) -> dict[str, Item]:

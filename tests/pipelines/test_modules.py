@@ -7,11 +7,13 @@ import pytest
 
 from cluster.dag.code import code_digest
 from cluster.dag.stage import Stage
+from pipelines import ablation
 from pipelines.presets import smoke
 from stages.imported import CHECKPOINT_STAGE, TOKENIZER_STAGE
 
 IMPORTED = (CHECKPOINT_STAGE, TOKENIZER_STAGE)
-STAGES = {stage.name: stage for stage in (*(step.stage for step in smoke().steps), *IMPORTED)}
+STEPS = (*smoke().steps, *ablation.smoke().steps)
+STAGES = {stage.name: stage for stage in (*(step.stage for step in STEPS), *IMPORTED)}
 
 # How steps are run and recorded, and the contracts that are checked at publishing: not the work.
 NOT_THE_WORK = ("cluster.dag", "cluster.tracking", "stages.kinds", "stages.kind_checks")
