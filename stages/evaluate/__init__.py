@@ -10,6 +10,7 @@ Generating and scoring are apart; scoring is pure and lives in the files marked 
     traces.py       frames of held-out traces
     free_traces.py  whole traces written freely from the call on
     outputs.py      predicting a call's result, directly and by writing the trace
+    reasoning.py    predicting a call's result after thinking
     guesses.py      * what guessing without a model reaches
     fixes.py        repairing a function, judged by execution
     estimate.py     * proportions with their standard errors, pass@k

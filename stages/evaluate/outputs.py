@@ -56,7 +56,8 @@ def origin(task: Task) -> dict[str, str]:
     return {"document": task.document, "origin": task.origin, "licence": task.licence}
 
 
-def _right(task: Task, answer: str | None) -> bool:
+def is_right(task: Task, answer: str | None) -> bool:
+    """Say whether an answer has the recorded value."""
     return answer is not None and same_value(answer, task.answer)
 
 
@@ -70,8 +71,8 @@ class Guesses:
 
     def baselines(self, tasks: Sequence[Task]) -> dict[str, Estimate | None]:
         """Return how often each guess is right."""
-        common = [_right(t, self.majority) for t in tasks]
-        copy = [_right(t, copied(t.arguments, self.position)) for t in tasks]
+        common = [is_right(t, self.majority) for t in tasks]
+        copy = [is_right(t, copied(t.arguments, self.position)) for t in tasks]
         return {
             "majority answer": ratio(observe(tasks, common)),
             f"copying argument {self.position + 1}": ratio(observe(tasks, copy)),
@@ -94,7 +95,7 @@ def measure_direct(
         asked, prompts = fitting(tasks, [_direct_prompt(t, subject, settings) for t in tasks], room)
         record.left_out[f"output.direct{suffix}: too long"] += len(tasks) - len(asked)
         texts = _direct_answers(subject, prompts, settings)
-        right = [_right(t, text) for t, text in zip(asked, texts, strict=True)]
+        right = [is_right(t, text) for t, text in zip(asked, texts, strict=True)]
         guesses = Guesses(training, source)
         record.add(
             f"output.direct{suffix}",
@@ -165,7 +166,7 @@ def measure_by_trace(
             final_value(parse([*given[t.id], *ids], subject.tokenizer))
             for t, (ids,) in zip(asked, answers, strict=True)
         ]
-        right = [_right(t, value) for t, value in zip(asked, values, strict=True)]
+        right = [is_right(t, value) for t, value in zip(asked, values, strict=True)]
         record.add(
             f"output.by_trace{suffix}",
             observe(asked, right),

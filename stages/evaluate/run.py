@@ -12,7 +12,7 @@ import torch
 
 from cluster.dag.metrics import log_metrics, write_statistics
 from cluster.dag.stage import StepContext
-from stages.evaluate import code_bits, fixes, free_traces, outputs, traces
+from stages.evaluate import code_bits, fixes, free_traces, outputs, reasoning, traces
 from stages.evaluate.record import Record
 from stages.evaluate.settings import EvaluatePlacement, EvaluateSettings
 from stages.evaluate.subject import Subject
@@ -38,6 +38,9 @@ def run(context: StepContext) -> None:
         "free": partial(free_traces.measure_free, subject, record, paths["traces"], settings),
         "output": partial(outputs.measure_direct, subject, record, training, heldout, settings),
         "by_trace": partial(outputs.measure_by_trace, subject, record, training, heldout, settings),
+        "by_reasoning": partial(
+            reasoning.measure_by_reasoning, subject, record, training, heldout, settings
+        ),
         "fix": partial(fixes.measure, subject, record, heldout, settings),
     }
     seconds = {}

@@ -41,6 +41,9 @@ class EvaluateSettings:
     """Held-out calls per source whose result is predicted by writing the trace; 0 = none."""
     output_tokens: int = 32
     """Longest direct answer in tokens."""
+    reasoning_tokens: int = 0
+    """Longest thoughts with their answer in tokens, where results are asked for as a chat; 0 = not
+    asked for."""
 
     fix_tasks: int = 64
     """Held-out broken functions to repair; 0 = none."""
@@ -58,6 +61,7 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         counts = "code_bytes frame_traces free_traces output_tasks trace_tasks fix_tasks examples"
+        counts += " reasoning_tokens"
         for name in counts.split():
             _check(getattr(self, name) >= 0, name, getattr(self, name), ">= 0")
         positive = "document_bytes trigram_bytes output_tokens fix_samples fix_tokens"

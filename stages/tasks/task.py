@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from model.chat import Message
+from model.chat import Message, encode_chat
 from model.frames import Frame, diff
+from model.tokens import Tokenizer
 from model.trace import step_pieces
 
 TaskKind = Literal["output", "trace", "fix"]
@@ -78,6 +79,26 @@ def prompt_messages(task: Task) -> list[Message]:
         return [Message("user", "\n".join(lines) + "\n".join(asserts))]
     question = f"assert {task.entry}({task.arguments}) =="
     return [Message("user", source + question + ("  # trace" if task.kind == "trace" else ""))]
+
+
+def as_question(task: Task) -> Task:
+    """Return the task that asks for the value which a trace task's trace ends with."""
+    return replace(task, kind="output")
+
+
+def thinking_prompt(task: Task, tokenizer: Tokenizer) -> list[int]:
+    """Return what makes a model reason about a task's call: the chat up to its thoughts.
+
+    CWM's fine-tuned model never starts them itself: the prompt does (paper, §5.1).
+    """
+    ids, _ = encode_chat(prompt_messages(as_question(task)), tokenizer, generation_prefix=True)
+    return [*ids, tokenizer.special("reasoning_thinking_start")]
+
+
+def after_thinking(ids: Sequence[int], tokenizer: Tokenizer) -> list[int] | None:
+    """Return what a model wrote after its thoughts; None if it never came to their end."""
+    end = tokenizer.special("reasoning_thinking_end")
+    return list(ids[list(ids).index(end) + 1 :]) if end in ids else None
 
 
 def answer_message(task: Task) -> Message:

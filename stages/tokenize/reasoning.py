@@ -3,35 +3,24 @@
 A chat asks what a call returns, as for an answer without thinking. The assistant's turn begins with
 thoughts between CWM's two special tokens: the frames of the trace in its grammar, or the same in
 words; the value follows. The token that starts the thoughts is never trained on (paper, §5.1), so a
-model answers at once unless its prompt ends with that token (`reasoning_prefix`).
+model answers at once unless its prompt ends with that token (`stages.tasks.task.thinking_prompt`).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from model.chat import Message, encode_chat
 from model.frames import Frame, Trace, diff
 from model.tokens import Piece, Special, Tokenizer
 from model.trace import mark_line, step_pieces
-from stages.tasks.task import Task, prompt_messages
+from stages.tasks.task import Task, as_question, prompt_messages
 from stages.tokenize.document import Document, Rendered, Row, weigh
 from stages.tokenize.settings import TokenizeSettings
 from stages.trace.renderings.prose import check, prose
 
 START, END = Special("reasoning_thinking_start"), Special("reasoning_thinking_end")
-
-
-def reasoning_prefix(task: Task, tokenizer: Tokenizer) -> list[int]:
-    """Return what makes a model reason about a task's call: the chat up to the thoughts."""
-    ids, _ = encode_chat(_question(task), tokenizer, generation_prefix=True)
-    return [*ids, tokenizer.special(START.name)]
-
-
-def _question(task: Task) -> list[Message]:
-    return prompt_messages(replace(task, kind="output"))
 
 
 def render_reasoning(
@@ -60,7 +49,7 @@ def _rendered(task: Task, tokenizer: Tokenizer, settings: TokenizeSettings) -> R
     else:
         thoughts = tuple(piece for step in diff(frames) for piece in step_pieces(step))
     answer = Message("assistant", (START, *thoughts, END, task.answer))
-    ids, written = encode_chat([*_question(task), answer], tokenizer)
+    ids, written = encode_chat([*prompt_messages(as_question(task)), answer], tokenizer)
     ids.append(tokenizer.special("eos"))
     if len(ids) > settings.max_tokens:
         return Rendered(dropped="too-long")

@@ -18,7 +18,13 @@ from stages.evaluate.traces import passage, score
 from stages.kind_checks import check_evaluation
 from tests.stages.evaluate.conftest import task_of
 
-SMALL = {"context_length": 640, "fix_samples": 8, "fix_tokens": 8, "free_traces": 2}
+SMALL = {
+    "context_length": 640,
+    "fix_samples": 8,
+    "fix_tokens": 8,
+    "free_traces": 2,
+    "reasoning_tokens": 8,
+}
 
 
 def evaluate(inputs, folder, **settings):
@@ -54,6 +60,7 @@ def test_every_metric_is_there(done):
         "output.direct",
         "output.direct.not_argument",
         "output.by_trace",
+        "output.by_reasoning",
         "fix.pass_at_1",
         "fix.pass_at_8",
         "fix.greedy",

@@ -9,8 +9,9 @@ from model.frames import diff
 from model.trace import parse
 from stages.forage.environment import ENVIRONMENT
 from stages.forage.tools import edit_call
+from stages.tasks.task import after_thinking, thinking_prompt
 from stages.tokenize.chats import render_chats
-from stages.tokenize.reasoning import reasoning_prefix, render_reasoning
+from stages.tokenize.reasoning import render_reasoning
 from stages.tokenize.settings import TokenizeSettings
 from stages.tokenize.tool_use import render_tool_use
 from tests.model.recording import record
@@ -52,7 +53,10 @@ def test_the_question_is_that_of_an_answer_without_thinking(tokenizer):
     assert direct.documents[0].ids[: len(prompt)] == prompt
     # what is asked for reasoning ends where training's thoughts begin
     start = tokenizer.special("reasoning_thinking_start")
-    assert reasoning_prefix(task("output"), tokenizer) == [*prompt, start]
+    ids = document.ids
+    assert tokenizer.decode(after_thinking(ids[ids.index(start) :], tokenizer)[:1]) == "6"
+    assert after_thinking(prompt, tokenizer) is None
+    assert thinking_prompt(task("trace"), tokenizer) == [*prompt, start]
 
 
 @pytest.mark.parametrize("words", [0.0, 1.0])
