@@ -119,13 +119,15 @@ def _time(
         return {}
     seconds = flops / (workers * device.flops_per_second * device.utilisation)
     found = {"step seconds": seconds / settings.steps, "hours": seconds / 3600}
-    if placement.gpus_per_worker:
-        found["GPU hours"] = gpu_hours(placement, seconds)
-        if device.price_per_hour:
-            found["cost"] = found["GPU hours"] * device.price_per_hour
-    return found
+    names = {"gpu_hours": "GPU hours", "cost": "cost"}
+    return found | {names[k]: value for k, value in spent(placement, seconds).items()}
 
 
-def gpu_hours(placement: TrainingPlacement, seconds: float) -> float:
-    """Return the GPU hours of so many seconds of a stage."""
-    return max(placement.workers, 1) * placement.gpus_per_worker * seconds / 3600
+def spent(placement: TrainingPlacement, seconds: float) -> dict[str, float]:
+    """Return what so many seconds of a stage cost: "gpu_hours" and, where GPUs have a price,
+    "cost"; nothing without GPUs."""
+    if not placement.gpus_per_worker:
+        return {}
+    hours = max(placement.workers, 1) * placement.gpus_per_worker * seconds / 3600
+    price = placement.device.price_per_hour
+    return {"gpu_hours": hours, **({"cost": hours * price} if price else {})}

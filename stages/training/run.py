@@ -16,7 +16,7 @@ from model.config import CWMConfig, RopeScaling, parameter_count
 from model.tokens import Tokenizer
 from stages.kinds import HISTORY, IMPORT, OPTIMIZER
 from stages.training.data import planned_epochs
-from stages.training.estimate import shape_config
+from stages.training.estimate import shape_config, spent
 from stages.training.job import RESULT, Job
 from stages.training.mix import MANY_EPOCHS, used
 from stages.training.progress import progress
@@ -206,7 +206,8 @@ def run_stage(
         "tokens": tokens,
         "vocab_size": config.vocab_size,
         "optimizer": "carried over" if optimizer else "new",
-        "wall_seconds": time.perf_counter() - started,
+        "wall_seconds": (seconds := time.perf_counter() - started),
+        **spent(context.placement, seconds),
         "cpu_seconds": time.process_time()
         - cpu
         + (result["worker_cpu_seconds"] if elsewhere else 0.0),
