@@ -1,8 +1,11 @@
 """The training data of a stage: what its mix draws from, what a step sees, and what was seen.
 
-python -m stages.training.data --show                            all stages of ./runs
-python -m stages.training.data --show --stage sft --step 100     and what step 100 sees
-python -m stages.training.data --verify                          read every token file
+    python -m stages.training.data --show                            all stages of ./runs
+    python -m stages.training.data --show --stage sft --step 100     and what step 100 sees
+    python -m stages.training.data --verify                          read every token file
+
+Settings are those of the pipeline's last run, token files the latest that it made: so the data can
+be looked at before they are trained on. What no loss is taken of is dim.
 """
 
 from __future__ import annotations
@@ -99,39 +102,43 @@ def pieces_taken(
     return pieces
 
 
-def recorded(
-    store: Path, pipeline: str | None, stage: str
-) -> tuple[TrainingSettings, dict[str, Path]]:
-    """Return a stage's settings in the last run of ``pipeline``, and the folders of its data sets
+def recorded(folder: Path, step: str) -> tuple[TrainingSettings, dict[str, Path]]:
+    """Return a training step's settings in a pipeline's last run, and the folders of its data sets
     and ``tokenizer``.
 
-    None stands for the only pipeline in the store. Raises `StoreError`.
+    ``folder`` is the pipeline's in the store. Raises `StoreError`.
     """
     from pydantic import TypeAdapter  # a quarter of a second
 
-    folder = store / "pipelines" / (pipeline or _only_pipeline(store))
-    config, latest = (_read(folder / name) for name in ("config.json", "latest.json"))
-    if stage not in config["steps"]:
-        raise StoreError(f"{folder} has no step {stage!r}; steps: {', '.join(config['steps'])}")
-    settings = TypeAdapter(TrainingSettings).validate_python(config["steps"][stage]["settings"])
-    steps = {entry.dataset: f"tokenize.{entry.dataset}" for entry in used(settings.mix)}
-    steps["tokenizer"] = "tokenizer"
-    if missing := [step for step in steps.values() if step not in latest]:
+    config, latest = _read(folder / "config.json")["steps"], _read(folder / "latest.json")
+    if step not in config:
+        raise StoreError(f"{folder} has no step {step!r}; steps: {', '.join(config)}")
+    settings = TypeAdapter(TrainingSettings).validate_python(config[step]["settings"])
+    makers = {entry.dataset: f"tokenize.{entry.dataset}" for entry in used(settings.mix)}
+    makers["tokenizer"] = "tokenizer"
+    if missing := [maker for maker in makers.values() if maker not in latest]:
         raise StoreError(
             f"{folder} has no artifact of {', '.join(missing)} yet: run the pipeline with "
             f"--only {missing[0]}"
         )
-    return settings, {name: store / latest[step] for name, step in steps.items()}
+    store = folder.parents[1]
+    return settings, {name: store / latest[maker] for name, maker in makers.items()}
 
 
-def _only_pipeline(store: Path) -> str:
+def _pipeline(store: Path, name: str | None) -> Path:
+    """Return the folder of a pipeline in the store; None stands for the only one."""
     found = sorted(file.parent.name for file in store.glob("pipelines/*/latest.json"))
-    if len(found) != 1:
+    if name is None and len(found) != 1:
         raise StoreError(
             f"{store} holds {'no pipeline' if not found else 'the pipelines ' + ', '.join(found)}: "
             "name one with --pipeline, or another store with --store"
         )
-    return found[0]
+    return store / "pipelines" / (name or found[0])
+
+
+def _training_steps(folder: Path) -> list[str]:
+    steps = _read(folder / "config.json")["steps"]
+    return [step for step in steps if step.split(".")[0] in STAGES]
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -151,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--show", action="store_true", help="print the mix as a tree (default)")
     parser.add_argument("--step", type=int, help="print also the documents that this step sees")
     parser.add_argument("--verify", action="store_true", help="compare the files' sha256 and ids")
-    parser.add_argument("--stage", help="a training step; default: pretrain, midtrain and sft")
+    parser.add_argument("--stage", help="a training step; default: all")
     parser.add_argument(
         "--store",
         type=Path,
@@ -172,8 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     try:
-        for stage in [asked.stage] if asked.stage else STAGES:
-            settings, folders = recorded(asked.store, asked.pipeline, stage)
+        folder = _pipeline(asked.store, asked.pipeline)
+        for stage in [asked.stage] if asked.stage else _training_steps(folder):
+            settings, folders = recorded(folder, stage)
             tokenizer = Tokenizer.load(folders.pop("tokenizer"))
             if asked.verify:
                 _verify(folders, console)
