@@ -148,6 +148,7 @@ def cwm_32b() -> Preset:
                 max_context_chars=20_000,
                 max_value_chars=2_000,
                 max_frames=2_000,
+                self_contained=True,
             ),
             datasets=datasets(
                 131_072,
@@ -209,7 +210,11 @@ def cwm_32b() -> Preset:
                 mix=(TaskShare(kind="fix", share=0.4), TaskShare(kind="output", share=0.6)),
             ),
             evaluations=evaluations(
-                context_length=131_072, output_tokens=4_096, fix_tokens=16_384, fix_samples=16
+                context_length=131_072,
+                output_tokens=4_096,
+                reasoning_tokens=65_536,
+                fix_tokens=16_384,
+                fix_samples=16,
             ),
             # Checkpoints some 20 minutes apart; the rule that keeps more of them is ours.
             placements={

@@ -103,7 +103,11 @@ def one_gpu() -> Preset:
                 trace_sample_bytes=100_000_000,
             ),
             tasks=TaskSettings(
-                output_tasks=50_000, trace_tasks=50_000, fix_tasks=20_000, heldout_tasks=1_000
+                output_tasks=50_000,
+                trace_tasks=50_000,
+                fix_tasks=20_000,
+                heldout_tasks=1_000,
+                self_contained=True,
             ),
             datasets=datasets(8_192, "prose", "debugger", "reasoning", "tool_use"),
             pretrain=PretrainSettings(steps=600, schedule=schedule, **shape),
@@ -125,7 +129,9 @@ def one_gpu() -> Preset:
                 warmup_steps=30,
                 precision="bfloat16",
             ),
-            evaluations=evaluations(context_length=8_192, output_tokens=256, fix_tokens=1_024),
+            evaluations=evaluations(
+                context_length=8_192, output_tokens=256, reasoning_tokens=4_096, fix_tokens=1_024
+            ),
             placements=dict.fromkeys(TRAINING, gpu)
             | {"trace": TracePlacement(workers=4)}
             | {

@@ -109,6 +109,7 @@ def smoke() -> Preset:
                 frame_traces=16,
                 free_traces=4,
                 output_tasks=8,
+                reasoning_tokens=64,
                 trace_tasks=4,
                 fix_tasks=4,
                 fix_samples=2,
