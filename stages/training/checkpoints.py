@@ -229,6 +229,10 @@ class Checkpoints:
             if self._abandoned.wait(POLL):
                 return
         target = partial.with_suffix("").with_suffix("")
+        if (self.folder / OWNER).read_text() != self._owner:
+            raise CheckpointWriteError(
+                f"step {step}: another attempt has taken over the checkpoints in {self.folder}"
+            )
         try:
             files: dict[str, int] = {}
             for file in listed:
@@ -236,8 +240,6 @@ class Checkpoints:
                 file.unlink()
             made = Checkpoint(target, step, world, dict(sorted(files.items())), facts)
             _write_manifest(partial, made)
-            if (self.folder / OWNER).read_text() != self._owner:
-                raise OSError("another attempt has taken over")
             if target.exists():  # torn, else it would have been resumed from
                 _remove(target)
             partial.rename(target)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from cluster.deepspeed import start_process
 from stages.rl.learner import Learner
 from stages.rl.selection import Item
 from stages.rl.settings import RLPlacement, RLSettings
@@ -29,6 +30,7 @@ def test_warm_up_then_constant():
 
 @pytest.mark.parametrize("micro_batch_tokens", [1000, 30])
 def test_zero3_takes_the_steps_of_plain_torch(warm, tmp_path, micro_batch_tokens):
+    start_process()
     zero = Learner(warm, SETTINGS, RLPlacement(), scratch=tmp_path)
     plain = TorchLearner(warm, SETTINGS)
     for step in range(4):
