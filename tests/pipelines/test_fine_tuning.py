@@ -44,7 +44,7 @@ def test_the_large_presets_rehearse_their_midtraining(name):
 
 
 def test_tiny_is_tuned_on_plain_answers():
-    """Measured so: contexts of 256 tokens have no room for thoughts and tools."""
+    """As the README has measured it: 256 tokens leave little room for thoughts and tools."""
     at = {step.name: step for step in PRESETS["tiny"]().steps}
     assert set(at["sft"].inputs) == {
         *("checkpoint", "tokenizer"),
