@@ -296,7 +296,7 @@ def tiny() -> Preset:
     return ablation(
         "tiny",
         Size(
-            seeds={"scarce": 6, "dense": 6, "forage": 3},
+            seeds={"scarce": 6, "forage": 3, "dense": 6},
             steps=2_000,
             second_steps=4_000,
             forage_steps=250,
@@ -309,11 +309,11 @@ def tiny() -> Preset:
 
 
 def smoke() -> Preset:
-    """The whole graph as small as it goes, with two seeds."""
+    """The whole graph as small as it goes, with two seeds where two are needed."""
     return ablation(
         "smoke",
         Size(
-            seeds={"scarce": 2, "dense": 2, "forage": 2},
+            seeds={"scarce": 2, "forage": 1, "dense": 1},
             steps=4,
             second_steps=4,
             forage_steps=2,
