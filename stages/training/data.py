@@ -73,7 +73,9 @@ def planned_epochs(settings: TrainingSettings, rows: Rows) -> dict[str, float]:
 
 
 def cursor_at(rows: Rows, step: int, rows_per_step: int) -> Cursor:
-    """Return the cursor before ``step`` (0, 1, …); packs everything before it."""
+    """Return the cursor before ``step``; packs everything before it. ValueError below step 0."""
+    if step < 0:
+        raise ValueError(f"step {step}: the first is 0")
     cursor = Cursor()
     while cursor.step < step:
         _, cursor = rows.take(cursor, rows_per_step)

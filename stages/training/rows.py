@@ -89,7 +89,7 @@ class Rows:
             part = packed[row : row + count - len(rows)]
             rows += part
             row += len(part)
-            if row == len(packed):
+            if row >= len(packed):
                 block, row = block + 1, 0
         places[number] = (block, row)
         return rows, Cursor(cursor.step + 1, tuple(places))

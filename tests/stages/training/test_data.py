@@ -146,6 +146,7 @@ def test_verify(store, capsys):
     [
         (["--pipeline", "full.other"], "there is no"),
         (["--stage", "rl"], "no step 'rl'"),
+        (["--step", "-1"], "the first is 0"),
         (["--store", "/nowhere"], "/nowhere holds no pipeline"),
     ],
 )

@@ -1,10 +1,18 @@
 """Rows: any place in the sequence comes at once, nothing is cut or lost."""
 
+import tempfile
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.training.buckets import EmptyBucketError
 from stages.training.rows import Cursor, Rows
-from stages.training.settings import MixEntry
-from stages.training.source import Source
+from stages.training.settings import LengthBucket, MixEntry
+from stages.training.source import EmptySourceError, Source
+from stages.training.token_file import TokenFile, TokenWriter
 
 
 def rows_over(write_tokens, seed=0):
@@ -66,3 +74,38 @@ def test_the_rows_are_the_same_for_ever(write_tokens):
     """A checkpoint resumes in the order it began in: whoever changes this raises `VERSION`."""
     taken, _ = rows_over(write_tokens, seed=1).take(Cursor(), 3)
     assert [row.start for row in taken] == [(15452, 10871), (6002, 1421), (11501, 11102)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 100), min_size=1, max_size=60),
+    long=st.sampled_from(["split", "truncate", "drop"]),
+    limit=st.integers(1, 31),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_whatever_the_documents_rows_hold_whole_pieces_of_one_bucket(lengths, long, limit, seed):
+    with tempfile.TemporaryDirectory() as folder:
+        writer = TokenWriter(Path(folder))
+        for number, length in enumerate(lengths):
+            writer.add([1] * length, [255] * length, str(number))
+        writer.close({"vocab_size": 2})
+        entry = MixEntry(dataset="a", weight=1, long=long)
+        try:
+            source = Source(TokenFile(Path(folder)), entry, 32)
+            buckets = (LengthBucket(up_to=limit, reach=1), LengthBucket(up_to=32))
+            rows = Rows([source], [1], seed=seed, row_tokens=40, buckets=buckets)
+        except (EmptySourceError, EmptyBucketError):
+            return
+        every = source.pieces(np.arange(len(source)))
+        pieces = set(zip(every.start.tolist(), every.end.tolist(), strict=True))
+        cursor, found = Cursor(), set()
+        for _ in range(60):
+            taken, cursor = rows.take(cursor, 30)
+            assert len({row.reach for row in taken}) == 1
+            for row in taken:
+                assert sum(row.lengths) <= 40
+                # a document's pieces differ by one token, and stay together
+                inside = max(row.lengths) <= limit if row.reach else min(row.lengths) >= limit
+                assert inside
+                found |= set(zip(row.start, row.end, strict=True))
+        assert found == pieces
