@@ -5,6 +5,7 @@ import pytest
 from stages.pretrain.settings import PretrainSettings
 from stages.sft.settings import SftSettings
 from stages.training.settings import (
+    LengthBucket,
     MixEntry,
     ModelSettings,
     OptimizerSettings,
@@ -29,6 +30,15 @@ from stages.training.settings import (
             PretrainSettings,
             {"mix": (MixEntry(dataset="a", weight=1),) * 2},
             "twice in the same group",
+        ),
+        (MixEntry, {"dataset": "a", "epochs": -1}, "epochs = -1; allowed: at least 0"),
+        (LengthBucket, {"up_to": 0}, "up_to = 0; allowed: at least 1"),
+        (LengthBucket, {"up_to": 9, "reach": -1}, "reach = -1; allowed: at least 0"),
+        (PretrainSettings, {"buckets": (LengthBucket(up_to=9),)}, "the last up_to 256"),
+        (
+            PretrainSettings,
+            {"buckets": tuple(LengthBucket(up_to=n) for n in (99, 9, 256))},
+            "allowed: ascending",
         ),
         (SftSettings, {"learning_rate": -1}, "learning_rate = -1; allowed: above 0"),
         (TrainingPlacement, {"micro_rows": 0}, "micro_rows = 0"),
