@@ -16,7 +16,7 @@ from cluster.dag.stage import StepContext
 from stages.compare.figure import differences_figure
 from stages.compare.pairing import pair
 from stages.compare.settings import CompareSettings, Contrast
-from stages.compare.statistics import Verdict, detectable, verdict
+from stages.compare.statistics import Level, Verdict, detectable, levels, verdict
 from stages.probe.item import Item, read_items
 from stages.report.html import figure, page, section, table
 
@@ -37,6 +37,8 @@ HEADINGS = (
     "p (signs)",
     "detectable",
 )
+
+LEVELS = ("measure", "arm", "seeds", "questions", "mean", "sd over seeds", "least", "most")
 
 
 def run(context: StepContext) -> None:
@@ -61,7 +63,7 @@ def run(context: StepContext) -> None:
         for contrast in settings.contrasts
     ]
     words = introduction(settings, len(probes))
-    _write(context.output, settings, found, words)
+    _write(context.output, settings, found, levels(probes), words)
     values = _values(found)
     log_metrics(context.metrics_file, {k: v for k, v in values.items() if v is not None}, step=0)
     write_statistics(context.statistics_file, values)
@@ -107,25 +109,43 @@ def cells(contrast: Contrast, found: Verdict) -> tuple[str, ...]:
     )
 
 
-def markdown(title: str, words: str, found: Sequence[tuple[Contrast, Verdict]]) -> str:
-    """Return the table as Markdown."""
-    lines = [f"# {title}", "", words, "", "| " + " | ".join(HEADINGS) + " |"]
-    lines.append("|---" + "|---:" * (len(HEADINGS) - 1) + "|")
-    lines += ["| " + " | ".join(cells(*each)) + " |" for each in found]
+def level_cells(level: Level) -> tuple[str, ...]:
+    """Return a level's line of the table."""
+    spread = "–" if level.deviation is None else f"{level.deviation:.3f}"
+    counts = (str(level.seeds), str(level.questions))
+    values = (f"{level.mean:.3f}", spread, f"{level.least:.3f}", f"{level.most:.3f}")
+    return (level.measure, level.arm, *counts, *values)
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as Markdown; all columns but the first are set to the right."""
+    lines = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def _write(folder: Path, settings: CompareSettings, found: Found, words: str) -> None:
+def _write(
+    folder: Path, settings: CompareSettings, found: Found, arms: Sequence[Level], words: str
+) -> None:
     svg = differences_figure(found)
+    differences = [cells(*each) for each in found]
+    measures = [level_cells(level) for level in arms]
     (folder / "comparison.svg").write_text(svg)
-    (folder / "comparison.md").write_text(markdown(settings.title, words, found))
-    record = [{"contrast": asdict(c), "found": asdict(v)} for c, v in found]
+    (folder / "comparison.md").write_text(
+        f"# {settings.title}\n\n{words}\n\n{markdown(HEADINGS, differences)}\n"
+        f"{markdown(LEVELS, measures)}"
+    )
+    record = {
+        "contrasts": [{"contrast": asdict(c), "found": asdict(v)} for c, v in found],
+        "levels": [asdict(level) for level in arms],
+    }
     (folder / "comparison.json").write_text(json.dumps(record, indent=1) + "\n")
     html = page(
         settings.title,
         f"<p>{words}</p>",
         section("Differences", figure(svg, "differences with intervals")),
-        section("Table", table(HEADINGS, [cells(*each) for each in found])),
+        section("Table", table(HEADINGS, differences)),
+        section("Measures of each arm", table(LEVELS, measures)),
     )
     (folder / "index.html").write_text(html)
 

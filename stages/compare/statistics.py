@@ -8,13 +8,15 @@ t, and none is corrected for the number of contrasts, of which one is primary.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from scipy import stats
 
-from stages.compare.pairing import Floats, Measured, Pair
+from stages.compare.pairing import Floats, Measured, Pair, Probes
+from stages.probe.item import Item
 
 _AT_ONCE = 1_000
 """Resamples drawn together; bounds memory."""
@@ -36,6 +38,48 @@ class Verdict:
     p_t: float | None
     p_signs: float | None
     detectable: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A measure of one arm: the mean over seeds and its spread (None with one seed)."""
+
+    arm: str
+    measure: str
+    seeds: int
+    questions: int
+    mean: float
+    deviation: float | None
+    least: float
+    most: float
+
+
+def levels(probes: Probes) -> list[Level]:
+    """Return every measure of every arm, over all questions that were asked."""
+    amounts: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    questions: dict[tuple[str, str], int] = {}
+    for arms in probes.values():
+        for arm, items in arms.items():
+            by_measure: defaultdict[str, list[Item]] = defaultdict(list)
+            for item in items:
+                by_measure[item.measure].append(item)
+            for measure, found in by_measure.items():
+                total, size = sum(i.amount for i in found), sum(i.size for i in found)
+                amounts[arm, measure].append(total / size)
+                questions[arm, measure] = len(found)
+    return [
+        Level(
+            arm=arm,
+            measure=measure,
+            seeds=len(values),
+            questions=questions[arm, measure],
+            mean=float(np.mean(values)),
+            deviation=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            least=min(values),
+            most=max(values),
+        )
+        for (arm, measure), values in sorted(amounts.items(), key=lambda each: each[0][::-1])
+    ]
 
 
 def verdict(

@@ -70,4 +70,4 @@ def test_the_whole_ablation_runs_and_is_cached(tmp_path):
     folders = (tmp_path / "store" / "compare").glob("*/current")
     records = [json.loads((folder / "comparison.json").read_text()) for folder in folders]
     assert len(records) == len(ARMS)
-    assert sorted(len(record[0]["found"]["by_seed"]) for record in records) == [1, 1, 2]
+    assert sorted(len(r["contrasts"][0]["found"]["by_seed"]) for r in records) == [1, 1, 2]

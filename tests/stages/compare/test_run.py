@@ -42,7 +42,8 @@ def test_a_report_has_a_table_a_plot_and_the_numbers(tmp_path):
     table = (output / "comparison.md").read_text()
     assert "| m: on - off | 2 | 20 | 1.000 | 0.500 | +0.500 |" in table
     assert "With 2 seeds" in table and "power of 80%" in table
-    (record,) = json.loads((output / "comparison.json").read_text())
+    assert "| m | on | 2 | 20 | 1.000 | 0.000 | 1.000 | 1.000 |" in table
+    (record,) = json.loads((output / "comparison.json").read_text())["contrasts"]
     assert record["found"]["by_seed"] == [0.5, 0.5]
     assert "With &amp; without" in (output / "index.html").read_text()
     assert (output / "comparison.svg").read_text().count("<svg") == 1
