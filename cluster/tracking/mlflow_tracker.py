@@ -14,8 +14,8 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from cluster.tracking.mirror import MetricsMirror
 from cluster.tracking.names import MAX_BATCH, MAX_TAG, metric_name, numbers, parameters, run_link
 from cluster.tracking.origin import close_dead_runs, code_version, process_tags
 from cluster.tracking.products import Product, Products, small_files
+from cluster.tracking.system_metrics import system_metrics
+from cluster.tracking.timeline import read_timeline
 
 CHECKPOINT = "checkpoint"
 EVALUATION = "evaluation"
@@ -104,9 +106,13 @@ class MlflowTracker:
         status: str,
         error: str = "",
     ) -> None:
-        """Record what the attempt made, its statistics and small files, and end its run."""
+        """Record what the attempt made, its statistics and small files, and end its run.
+
+        Where its time went is recorded of one that failed, too.
+        """
         if error:
             self.client.set_tag(run_id, "cwm.error", error[:MAX_TAG])
+        self._log_timeline(run_id, artifact.get("step", ""), path)
         if artifact and status == "FINISHED":
             self._record_result(run_id, artifact, path)
         self.client.set_terminated(run_id, status)
@@ -144,16 +150,22 @@ class MlflowTracker:
         self.client.set_terminated(run_id, "FINISHED")
         return run_id
 
-    def mirror(self, run_id: str, metrics_file: Path) -> AbstractContextManager[Any]:
-        """Return a context in which ``metrics_file`` reaches the run, as ``STAGE/name``.
+    @contextmanager
+    def mirror(self, run_id: str, metrics_file: Path) -> Iterator[None]:
+        """Return a context in which ``metrics_file`` reaches the run, as ``STAGE/name``, and the
+        use of the machine as ``system/name``.
 
         The UI matches metrics to models by name alone, so that equal names in two stages would be
         mixed up. An evaluation's numbers are its results, recorded once with model and dataset.
         """
         stage = self.client.get_run(run_id).data.tags["cwm.stage"]
-        if stage == "evaluate":
-            return nullcontext()
+        mirrored = (
+            nullcontext() if stage == "evaluate" else self._mirrored(run_id, stage, metrics_file)
+        )
+        with system_metrics(run_id, self.uri), mirrored:
+            yield
 
+    def _mirrored(self, run_id: str, stage: str, file: Path) -> AbstractContextManager[Any]:
         def send(points: list[tuple[str, float, int, int]]) -> None:
             metrics = [
                 Metric(metric_name(f"{stage}/{name}"), value, stamp, step)
@@ -161,7 +173,7 @@ class MlflowTracker:
             ]
             self.client.log_batch(run_id, metrics=metrics)
 
-        return MetricsMirror(metrics_file, send, errors=(MlflowException,))
+        return MetricsMirror(file, send, errors=(MlflowException,))
 
     def link(self, run_id: str) -> str:
         """Return the run's address below the UI's root, wherever ``make ui`` or the server shows
@@ -169,6 +181,16 @@ class MlflowTracker:
         """
         base = f"{self.uri.rstrip('/')}/" if self.uri.startswith("http") else ""
         return base + run_link(self.experiment, run_id)
+
+    def _log_timeline(self, run_id: str, step: str, folder: Path) -> None:
+        """Leave ``timeline.svg`` and ``timeline.json`` where the step told the phases of its
+        steps."""
+        found = read_timeline(folder / "metrics.jsonl")
+        if found is not None:
+            from cluster.tracking.timeline_figure import timeline_figure  # imports matplotlib
+
+            self.client.log_text(run_id, timeline_figure({step: found}), "timeline.svg")
+            self.client.log_dict(run_id, found.numbers(), "timeline.json")
 
     def _record_result(self, run_id: str, artifact: Mapping[str, Any], path: Path) -> None:
         product = self._products.publish(run_id, artifact, path)

@@ -21,7 +21,7 @@ from stages.report.settings import ReportSettings
 
 STAGE = Stage(
     name="report",
-    revision=1,
+    revision=2,
     run="stages.report.run:run",
     settings=ReportSettings,
     more=(
@@ -36,7 +36,11 @@ STAGE = Stage(
         EVALUATION,
     ),
     output=REPORT,
-    modules=("cluster.dag.metrics",),
+    modules=(
+        "cluster.dag.metrics",
+        "cluster.tracking.timeline",
+        "cluster.tracking.timeline_figure",
+    ),
     headline=("metrics", "significantly_better", "significantly_worse", "not_significant"),
     deterministic=False,  # it shows how long the steps took
 )

@@ -26,13 +26,15 @@ _CLASSES = {"better": "better", "worse": "worse", "not significant": "muted", "u
 
 
 def build_page(found: Mapping[str, Any], figures: Mapping[str, str | None]) -> str:
-    """Return the page; ``figures`` are SVG texts: ``loss``, ``reward``, ``metrics``, ``funnel``."""
+    """Return the page; ``figures`` are SVG texts: ``loss``, ``reward``, ``timeline``, ``metrics``,
+    ``funnel``."""
     return page(
         found["title"],
         section("Metrics per checkpoint", _metrics(found), _legend(found)),
         section("Metrics per stage", figure(figures["metrics"], "metrics per checkpoint")),
         section("Loss", figure(figures["loss"], "loss over training steps")),
         section("Reward", figure(figures["reward"], "reward over reinforcement learning steps")),
+        section("Time of a step", figure(figures["timeline"], "seconds per step, by phase")),
         section("Reinforcement learning on held-out prompts", _reinforcement(found)),
         section("A prediction beside the truth", *(_example(e) for e in found["examples"])),
         section(

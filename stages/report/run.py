@@ -9,6 +9,8 @@ from typing import Any
 
 from cluster.dag.metrics import write_statistics
 from cluster.dag.stage import StepContext
+from cluster.tracking.timeline import read_timeline
+from cluster.tracking.timeline_figure import timeline_figure
 from stages.report.curves import Curve, read_curves
 from stages.report.page import build_page
 from stages.report.plots import curves_figure, funnel_figure, metrics_figure
@@ -26,6 +28,7 @@ def run(context: StepContext) -> None:
         "metrics": metrics_figure(found["checkpoints"], found["metrics"]),
         "loss": curves_figure(_curves(records, ("loss",), but="rl"), "loss (nats per token)"),
         "reward": curves_figure(_curves(records, ("reward",)), "reward"),
+        "timeline": _timeline(records),
         "funnel": funnel_figure(found["funnels"]),
     }
     for name, svg in figures.items():
@@ -49,6 +52,13 @@ def _curves(
         if record.kind == "checkpoint" and record.stage != but
         for curve in read_curves(record, words)
     ]
+
+
+def _timeline(records: Sequence[StepRecord]) -> str | None:
+    """Return where the time of steps went, a panel per step that told it."""
+    found = {record.step: read_timeline(record.path / "metrics.jsonl") for record in records}
+    told = {step: timeline for step, timeline in found.items() if timeline is not None}
+    return timeline_figure(told) if told else None
 
 
 def _statistics(found: dict[str, Any]) -> dict[str, int]:
