@@ -40,7 +40,7 @@ class TokenFileError(ValueError):
 
 
 class TokenIdError(TokenFileError):
-    """A document holds a token id that its vocabulary does not; names both and the data set."""
+    """A token id is beyond the vocabulary; names the file, the document and the id."""
 
 
 class TokenWriter:
