@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import CWMConfig, attended_pairs, flops_per_token
+from model.packing import Packing
+from model.transformer import CWM
 from stages.training import throughput
 from stages.training.throughput import gemm_flops_per_second, step_flops
 
@@ -54,3 +57,29 @@ def test_the_rate_is_measured_once_per_device_and_type(monkeypatch):
     monkeypatch.setattr(throughput, "linear", None)  # would fail when measured again
     assert gemm_flops_per_second(cpu, torch.float32) == found[torch.float32]
     gemm_flops_per_second.cache_clear()
+
+
+def whole_squares(q_THD, k_TKD, v_TKD, packing, window):
+    """Attention that computes every pair of a document, as products that torch can count."""
+    outs = []
+    groups = q_THD.shape[1] // k_TKD.shape[1]
+    lengths = packing.lengths
+    for q, k, v in zip(*(x.split(lengths) for x in (q_THD, k_TKD, v_TKD)), strict=True):
+        q_HTD = q.transpose(0, 1)
+        k_HTD, v_HTD = (x.repeat_interleave(groups, 1).transpose(0, 1) for x in (k, v))
+        outs.append((q_HTD @ k_HTD.transpose(1, 2)).softmax(-1) @ v_HTD)
+    return torch.cat(outs, dim=1).transpose(0, 1)
+
+
+def test_torch_counts_the_same_in_the_real_model():
+    lengths = [5, 17, 42]
+    model = CWM(CONFIG, whole_squares)
+    ids, packing = torch.zeros(sum(lengths), dtype=torch.int64), Packing.of(lengths)
+    with FlopCounterMode(display=False) as counted:
+        model(ids, packing, ids).backward()
+    layers = range(CONFIG.num_hidden_layers)
+    pairs = sum(attended_pairs(n, CONFIG.window(i)) for n in lengths for i in layers)
+    squares = len(layers) * sum(n * n for n in lengths)
+    width = CONFIG.num_attention_heads * CONFIG.head_dim
+    expected = step_flops(CONFIG, lengths) + 3 * 4 * width * (squares - pairs)
+    assert counted.get_total_flops() == pytest.approx(expected, rel=1e-9)
