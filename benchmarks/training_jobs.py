@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.config import CWMConfig
 from model.tokens import train_tokenizer
 from stages.training.estimate import shape_config
 from stages.training.job import Job
@@ -45,6 +46,13 @@ def constant(step: int) -> float:
     return LEARNING_RATE
 
 
+def shape_of(model: ModelSettings, context_length: int) -> CWMConfig:
+    """Return the model's configuration."""
+    return shape_config(
+        model, vocab_size=model.vocab_size, context_length=context_length, rope_scaling=None
+    )
+
+
 def write_tokens(folder: Path, model: ModelSettings, lengths: Sequence[int]) -> None:
     """Write a token file of random documents of these lengths, and a tokenizer beside it."""
     random, writer = np.random.default_rng(0), TokenWriter(folder / "tokens")
@@ -78,15 +86,12 @@ def make_job(
         rows_per_step=rows_per_step,
         optimizer=OPTIMIZER,
     )
-    config = shape_config(
-        model, vocab_size=model.vocab_size, context_length=context_length, rope_scaling=None
-    )
     output = folder / name
-    output.mkdir()
+    output.mkdir(exist_ok=True)  # by each rank
     quiet = TrainingPlacement(workers=0, checkpoint_every=10**9, log_every=5, samples=0)
     return Job(
         name=name,
-        config=config,
+        config=shape_of(model, context_length),
         settings=settings,
         placement=placement or quiet,
         schedule=schedule,

@@ -94,7 +94,7 @@ def measure(name: str, rounds: int, folder: Path) -> list[list[str]]:
     checkpoints = Checkpoints(job.scratch)
     engine, state = open_engine(job, checkpoints, parallel, job.rows().fingerprint)
     model, optimizer = plain(job)
-    table = []
+    table: list[list[str]] = []
     for tokens, times in STEPS.items():
         rows = jobs[tokens].rows()
         batch = read(rows.take(state.cursor, 1)[0], rows.files, parallel)
