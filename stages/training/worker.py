@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from typing import Any
 
 from cluster.dag.errors import StoppedError
@@ -18,6 +19,10 @@ from stages.training.job import RESULT, Job
 from stages.training.ray_train import run_workers
 from stages.training.settings import bundles
 from stages.training.state import DataMismatchError
+from stages.training.token_file import TokenFileError
+
+ERROR = "error.pickle"
+"""What a worker leaves in the scratch directory when starting it again would not help."""
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +42,8 @@ def run_job(job: Job) -> bool:
 
     job.scratch.mkdir(parents=True, exist_ok=True)
     result = job.scratch / RESULT
-    result.unlink(missing_ok=True)
+    for left in (result, job.scratch / ERROR):
+        left.unlink(missing_ok=True)
     with_ray = job.placement.workers > 0 and ray.is_initialized()
     if with_ray:
         if last := next(whole_checkpoints(job.scratch / FOLDER), None):
@@ -78,9 +84,17 @@ def _in_worker(config: dict[str, Any]) -> Exception | None:
     from stages.training.loop import train  # imports DeepSpeed
 
     job: Job = config["job"]
+    noted = job.scratch / ERROR
+    if noted.exists():
+        error: Exception = pickle.loads(noted.read_bytes())
+        return error
     try:
         train(job, checkpoints_of(job))
     except (CheckpointWriteError, DataMismatchError, DivergedError, OtherModelError) as error:
         # all workers raise it, and started again they would do the same
         return error
+    except TokenFileError as error:
+        # this worker alone raises it, and the others wait for it until all are started again
+        noted.write_bytes(pickle.dumps(error))
+        raise
     return None

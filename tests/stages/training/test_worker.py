@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import ray
 import torch
@@ -17,6 +18,7 @@ from stages.pretrain.settings import PretrainSettings
 from stages.training.checkpoints import Checkpoints
 from stages.training.loop import train
 from stages.training.settings import TrainingPlacement, bundles
+from stages.training.token_file import TokenIdError
 from stages.training.worker import run_job
 from tests.processes import children, title
 from tests.stages.training.conftest import SMALL, TINY_SCHEDULE
@@ -76,6 +78,16 @@ def test_a_killed_worker_resumes_to_the_same_bits(cluster, job):
     assert same_weights(killed, straight)
     logged = [line["step"] for line in read_metrics(killed.metrics_file)]
     assert len(logged) > len(set(logged)) + 1  # some steps were made twice
+
+
+@pytest.mark.long
+def test_what_one_worker_finds_wrong_is_not_tried_again_and_again(cluster, job):
+    made = job(replace(SETTINGS, steps=60), max_failures=1000, **TWO)
+    tokens = np.memmap(made.tokens["code"] / "tokens.bin", dtype="<u4", mode="r+")
+    tokens[500::1000] = 60_000
+    tokens.flush()
+    with pytest.raises(TokenIdError, match="holds token id 60000 in a vocabulary"):
+        run_job(made)
 
 
 @pytest.mark.long

@@ -121,7 +121,7 @@ def step_of(job: Job) -> int:
     return max((line["step"] for line in read_metrics(job.metrics_file)), default=0)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 180) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 600) -> None:
     """Wait until the condition holds."""
     end = time.monotonic() + seconds
     while not condition():
