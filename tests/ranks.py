@@ -24,7 +24,7 @@ class RankError(AssertionError):
 
 
 def run_ranks(
-    count: int, function: Callable[..., Any], *arguments: Any, timeout: float = 240
+    count: int, function: Callable[..., Any], *arguments: Any, timeout: float = 500
 ) -> list[Any]:
     """Call ``function(*arguments)`` in ``count`` ranks and return each rank's result, in order.
 

@@ -23,16 +23,30 @@ dimension.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import Field, fields, replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
 from model.attention import default_attention
+from model.loss import IGNORED
 from model.packing import Packing
-from stages.training.batch import IGNORED, Batch
 from stages.training.world import check_groups
+
+
+class Row(Protocol):
+    """A dataclass of a packing and tensors [T]; one of them may be called ``labels``."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def packing(self) -> Packing:
+        """The documents of the row."""
+
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 class SequenceParallel:
@@ -53,24 +67,24 @@ class SequenceParallel:
         """Which share of the rows this worker's group has, and how many groups there are."""
         self._group = dist.new_subgroups(size)[0] if size > 1 else None
 
-    def shard(self, batch: Batch) -> Batch:
-        """Return this worker's part of a row of any length.
+    def shard(self, row: RowT) -> RowT:
+        """Return this worker's part of a row of any length: of its packing and of every tensor.
 
-        The row is first filled up to a multiple of ``size`` by a document that is not scored.
+        The row is first filled up to a multiple of ``size`` by a document of zeros that is not
+        scored.
         """
         if self.size == 1:
-            return batch
-        missing = -len(batch.ids) % self.size
-        packing = batch.packing
+            return row
+        packing, device = row.packing, row.packing.positions.device
+        missing = -packing.tokens % self.size
         if missing:
-            lengths = (*packing.lengths, missing)
-            packing = Packing.of(lengths, batch.ids.device, reach=packing.reach)
-        return Batch(
-            ids=self._mine(batch.ids, missing, 0),
-            labels=self._mine(batch.labels, missing, IGNORED),
-            weights=self._mine(batch.weights, missing, 0),
-            packing=packing.part(self.part, self.size),
-        )
+            packing = Packing.of((*packing.lengths, missing), device, reach=packing.reach)
+        parts = {
+            name: self._mine(value, missing, IGNORED if name == "labels" else 0)
+            for name in (field.name for field in fields(row))
+            if isinstance(value := getattr(row, name), torch.Tensor)
+        }
+        return replace(row, packing=packing.part(self.part, self.size), **parts)
 
     def _mine(self, values: torch.Tensor, missing: int, fill: int) -> torch.Tensor:
         # a copy: a view would keep the whole row
@@ -90,8 +104,8 @@ class SequenceParallel:
         """
         if self._group is None:
             return default_attention(q_PHD, k_PKD, v_PKD, packing, window)
-        whole = _heads_for_tokens([q_PHD, k_PKD, v_PKD], self._group)
-        out_THD = default_attention(*whole, packing, window)
+        q_THD, k_TKD, v_TKD = _heads_for_tokens([q_PHD, k_PKD, v_PKD], self._group)
+        out_THD = default_attention(q_THD, k_TKD, v_TKD, packing, window)
         return _tokens_for_heads(out_THD, self._group)
 
 

