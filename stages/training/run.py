@@ -20,6 +20,7 @@ from stages.training.estimate import shape_config, spent
 from stages.training.job import RESULT, Job
 from stages.training.mix import MANY_EPOCHS, used
 from stages.training.progress import progress
+from stages.training.rows import Rows
 from stages.training.schedule import Schedule
 from stages.training.settings import ModelSettings, RopeScalingSettings, TrainingSettings
 
@@ -167,23 +168,8 @@ def run_stage(
     from stages.training.worker import run_job  # imports torch
 
     settings: TrainingSettings = context.settings
-    earlier = history or {"steps": 0, "tokens": 0}
-    job = Job(
-        name=context.step,
-        config=config,
-        settings=settings,
-        placement=context.placement,
-        schedule=schedule,
-        tokens=_token_files(context),
-        tokenizer=context.inputs["tokenizer"].path.resolve(),
-        output=context.output.resolve(),
-        scratch=context.scratch.resolve(),
-        metrics_file=context.metrics_file.resolve(),
-        stop_file=context.stop_file.resolve() if context.stop_file else None,
-        weights=weights,
-        optimizer=optimizer,
-        keep_optimizer=keep_optimizer,
-    )
+    start = {"weights": weights, "optimizer": optimizer, "keep_optimizer": keep_optimizer}
+    job = _job(context, config=config, schedule=schedule, **start)
     rows = job.rows()  # an empty data set is named here, before any worker starts
     for name, epochs in planned_epochs(settings, rows).items():
         if epochs > MANY_EPOCHS:
@@ -191,33 +177,63 @@ def run_stage(
     started, cpu = time.perf_counter(), time.process_time()
     with progress(job):
         elsewhere = run_job(job)
-    tokens = settings.steps * settings.tokens_per_step
-    record = {
-        "steps": earlier["steps"] + settings.steps,
-        "tokens": earlier["tokens"] + tokens,
-        "context_length": settings.context_length,
-        "precision": settings.precision,
-    }
-    (context.output / HISTORY).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    (context.output / HISTORY).write_text(_history(settings, history) + "\n")
     result = json.loads((job.scratch / RESULT).read_text())
+    # of other processes; in this one they are its own
+    elsewhere_seconds = result["worker_cpu_seconds"] if elsewhere else 0.0
     statistics = {
         "parameters": parameter_count(config),
         "steps": settings.steps,
-        "tokens": tokens,
+        "tokens": settings.steps * settings.tokens_per_step,
         "vocab_size": config.vocab_size,
         "optimizer": "carried over" if optimizer else "new",
-        "wall_seconds": (seconds := time.perf_counter() - started),
+        "wall_seconds": seconds,
         **spent(context.placement, seconds),
-        "cpu_seconds": time.process_time()
-        - cpu
-        + (result["worker_cpu_seconds"] if elsewhere else 0.0),
         **result,
+        "cpu_seconds": cpu + elsewhere_seconds,
+        "worker_cpu_seconds": elsewhere_seconds,
+        **_sources(rows),
     }
-    for source in rows.sources:
-        statistics[f"documents.{source.name}"] = len(source.file)
-        statistics[f"documents_fit.{source.name}"] = source.fitting
-        statistics[f"tokens.{source.name}"] = int(source.file.meta["tokens"])
     write_statistics(context.statistics_file, statistics)
+
+
+def _job(context: StepContext, **given: Any) -> Job:
+    """Return what the workers are told: the step's own, and what the stage has ``given``."""
+    return Job(
+        name=context.step,
+        settings=context.settings,
+        placement=context.placement,
+        tokens=_token_files(context),
+        tokenizer=context.inputs["tokenizer"].path.resolve(),
+        output=context.output.resolve(),
+        scratch=context.scratch.resolve(),
+        metrics_file=context.metrics_file.resolve(),
+        stop_file=context.stop_file.resolve() if context.stop_file else None,
+        **given,
+    )
+
+
+def _history(settings: TrainingSettings, earlier: Mapping[str, Any] | None) -> str:
+    """Return what ``training.json`` says: stages under one schedule add up."""
+    before = earlier or {"steps": 0, "tokens": 0}
+    record = {
+        "steps": before["steps"] + settings.steps,
+        "tokens": before["tokens"] + settings.steps * settings.tokens_per_step,
+        "context_length": settings.context_length,
+        "precision": settings.precision,
+    }
+    return json.dumps(record, indent=1, sort_keys=True)
+
+
+def _sources(rows: Rows) -> dict[str, int]:
+    """Return what every data set holds, and how much of it fits."""
+    found = {}
+    for source in rows.sources:
+        found[f"documents.{source.name}"] = len(source.file)
+        found[f"documents_fit.{source.name}"] = source.fitting
+        found[f"tokens.{source.name}"] = int(source.file.meta["tokens"])
+    return found
 
 
 def _token_files(context: StepContext) -> dict[str, Path]:
