@@ -35,6 +35,8 @@ STAGE = Stage(
         "stages.tasks",
         "stages.training.checkpoints",
         "stages.training.ray_train",
+        "stages.training.sequence_parallel",
+        "stages.training.world",
     ),
     executes_code=True,
     deterministic=False,  # only at max_staleness 0

@@ -32,6 +32,7 @@ from model.checkpoint import load_config, open_tensors
 from model.transformer import CWM, Block
 from stages.rl.batch import MicroBatch
 from stages.rl.settings import RLPlacement, RLSettings
+from stages.training.sequence_parallel import SequenceParallel
 
 TAG = "policy"
 
@@ -55,6 +56,9 @@ class Learner:
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         self.device = device()
         self.config = load_config(checkpoint)
+        self.parallel = SequenceParallel(
+            placement.sequence_parallel, self.config.num_key_value_heads
+        )
         with loadable(resume / TAG, scratch) if resume else nullcontext() as found:
             shards, universal = found or (None, False)
             config = zero3_config(
@@ -67,7 +71,9 @@ class Learner:
                 universal=universal,
             )
             model = build(
-                config, lambda: CWM(self.config, recompute=placement.recompute), seed=settings.seed
+                config,
+                lambda: CWM(self.config, self.parallel.attention, recompute=placement.recompute),
+                seed=settings.seed,
             )
             if shards is None:
                 load_weights(model, open_tensors(checkpoint).read)  # rank 0 alone reads
@@ -77,7 +83,10 @@ class Learner:
         self._engine.train()
 
     def log_probs(self, micro: MicroBatch, temperature: float) -> torch.Tensor:
-        """Log-probs of the micro-batch's labels [T], 0 where there is none; differentiable."""
+        """Log-probs of the micro-batch's labels [T], 0 where there is none; differentiable.
+
+        Where ranks share rows, ``micro`` is this rank's part (``parallel.shard``).
+        """
         losses: torch.Tensor = self._engine(
             micro.ids, micro.packing, micro.labels, reduction="none", temperature=temperature
         )

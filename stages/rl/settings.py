@@ -156,6 +156,9 @@ class RLPlacement:
     """GPUs of a trainer process."""
     threads_per_worker: int = 1
     """Threads of a trainer's tensor operations on CPUs."""
+    sequence_parallel: int = 1
+    """Trainers that share one micro-batch: each holds a part of its tokens, and some of the heads
+    in attention. A divisor of workers and of the model's kv_heads [8]."""
     recompute: Literal["none", "selective", "full"] = "none"
     """What the backward pass computes again instead of keeping it: all within a block, or all but
     matrix products and attention."""
@@ -168,7 +171,8 @@ class RLPlacement:
     requests_in_flight: int = 2
     """Requests queued at each rollout actor, so that it never waits for the trainer."""
     micro_batch_tokens: int = 8192
-    """Tokens of one forward pass of the trainer; gradients are accumulated over several."""
+    """Tokens of one forward pass of the trainers that share it; gradients are accumulated over
+    several."""
     request_timeout: float = 300.0
     """Seconds after which a silent rollout worker counts as failed."""
     max_failures: int = 3
@@ -182,6 +186,12 @@ class RLPlacement:
 
     def __post_init__(self) -> None:
         _check(self.workers >= 0, "placement.workers", self.workers, ">= 0")
+        _check(
+            self.sequence_parallel >= 1 and max(self.workers, 1) % self.sequence_parallel == 0,
+            "placement.sequence_parallel",
+            self.sequence_parallel,
+            f"a divisor of workers ({self.workers})",
+        )
         for name in ("rollout_workers", "requests_in_flight", "micro_batch_tokens"):
             _check(getattr(self, name) >= 1, f"placement.{name}", getattr(self, name), ">= 1")
 

@@ -62,11 +62,12 @@ def update(
     ``items`` is the whole batch on every rank; ``updates`` counts the steps already taken.
     """
     metrics: dict[str, float] = {}
-    runs = rounds(items, learner.world, learner.rank, micro_batch_tokens)
+    parallel = learner.parallel
+    runs = rounds(items, parallel.data_size, parallel.data_rank, micro_batch_tokens)
     for _ in range(settings.updates_per_batch):
         sums = [0.0] * 7
         for number, run in enumerate(runs):
-            micro = pack(run, learner.device)
+            micro = parallel.shard(pack(run, learner.device))
             part = _accumulate(learner, micro, settings, last=number == len(runs) - 1)
             sums = [a + b for a, b in zip(sums, part, strict=True)]
         rate = learning_rate(settings, updates)

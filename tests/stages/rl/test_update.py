@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from cluster.deepspeed import start_process
+from model.checkpoint import load_config
+from model.transformer import CWM
 from stages.rl.learner import Learner
 from stages.rl.selection import Item
 from stages.rl.settings import RLPlacement, RLSettings
 from stages.rl.update import learning_rate, update
+from tests.ranks import run_ranks
 from tests.stages.rl.torch_learner import TorchLearner
 
 SETTINGS = RLSettings(max_length=16, max_answer_tokens=8, learning_rate=1e-3, warmup_steps=4)
@@ -40,6 +45,28 @@ def test_zero3_takes_the_steps_of_plain_torch(warm, tmp_path, micro_batch_tokens
     one, other = zero.state_dict(), plain.state_dict()
     assert max((one[n] - other[n]).abs().max() for n in one) < 1e-5
     assert left["clip_fraction"] > 0
+
+
+def shared_steps(checkpoint, folder):
+    """The metrics of three steps of this rank of two that share every micro-batch."""
+    start_process()
+    learner = Learner(
+        checkpoint, SETTINGS, RLPlacement(workers=2, sequence_parallel=2), scratch=folder
+    )
+    return [
+        update(learner, items(), SETTINGS, updates=step, micro_batch_tokens=30) for step in range(3)
+    ]
+
+
+def test_two_ranks_share_micro_batches(warm, tmp_path):
+    config = replace(load_config(warm), num_key_value_heads=2)  # one for each
+    start = tmp_path / "start"
+    CWM(config).save_pretrained(start)
+    plain = TorchLearner(start, SETTINGS)
+    true = [update(plain, items(), SETTINGS, updates=n, micro_batch_tokens=1000) for n in range(3)]
+    for steps in run_ranks(2, shared_steps, start, tmp_path):
+        for left, right in zip(steps, true, strict=True):
+            assert left == pytest.approx(right, rel=1e-3, abs=1e-5)
 
 
 def test_advantage_moves_the_probability_its_way(warm):
