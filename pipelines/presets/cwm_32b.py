@@ -84,7 +84,7 @@ GPUS = TrainingPlacement(
     cpus_per_worker=16,
     partition_within=8,  # a node's GPUs: weights are gathered inside it
     keep_checkpoints=2,
-    max_failures=1_000,  # thousands of GPUs lose a node every few days, over weeks
+    max_failures=100,  # thousands of GPUs lose a node every few days, over weeks
     log_every=10,
     device=H100,
 )

@@ -74,7 +74,7 @@ def formulas() -> Mapping[str, str]:
         **memory.FORMULAS,
         "checkpoint bytes": "12 P x (keep_checkpoints + the one in the making + steps / keep_every)",
         "export bytes": "b P",
-        "disk bytes": "both, while the stage runs",
+        "disk bytes": "both, while the stage runs; 24 P more while it resumes with other workers",
         "step seconds": "FLOPs / steps / (workers x device.flops_per_second x device.utilisation)",
         "GPU hours": "workers x hours; the utilisation is assumed, not measured",
         "cost": "GPU hours x device.price_per_hour",

@@ -108,6 +108,12 @@ def test_the_table_shows_estimates_and_the_json_the_same(toy):
     assert plan["steps"][2]["estimate"]["parameters"] == 12_345_678
 
 
+def test_the_plan_says_how_its_estimates_are_computed(toy):
+    assert re.search(r"how it is computed\s+disk +two \[million\]", toy.run("--plan"))
+    plan = json.loads(toy.run("--plan", "--json"))
+    assert plan["formulas"] == {"disk bytes": "two [million]"}
+
+
 def test_a_plan_imports_nothing_heavy(toy):
     program = (
         "import sys; from copied.pipeline import run; run('--plan');"

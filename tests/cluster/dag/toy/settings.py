@@ -45,3 +45,7 @@ def bundles(placement, settings):
 
 def estimate(settings, placement):
     return {"parameters": 12_345_678, "disk bytes": 2_000_000}
+
+
+def formulas():
+    return {"disk bytes": "two [million]", "cost": "none is estimated, so this is not shown"}

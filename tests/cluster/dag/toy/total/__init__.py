@@ -17,4 +17,5 @@ TOTAL = Stage(
     output=NUMBER,
     bundles=f"{__package__.rpartition('.')[0]}.settings:bundles",
     estimate=f"{__package__.rpartition('.')[0]}.settings:estimate",
+    formulas=f"{__package__.rpartition('.')[0]}.settings:formulas",
 )
