@@ -34,14 +34,14 @@ from stages.forage.settings import ForageSettings
 from stages.midtrain.settings import MidtrainSettings
 from stages.pretrain.settings import PretrainSettings
 from stages.report.settings import ReportSettings
-from stages.rl.settings import RLSettings
+from stages.rl.settings import RLPlacement, RLSettings
 from stages.sft.settings import SftSettings
 from stages.tasks.settings import TaskSettings
 from stages.tokenize.settings import TokenizeSettings
 from stages.tokenizer.settings import TokenizerSettings
 from stages.trace.settings import TraceSettings
 from stages.training.settings import SPECIALS, TrainingPlacement
-from stages.training.world import WorldError, check_workers
+from stages.training.world import WorldError, check_groups, check_workers
 
 DATASETS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "code": ("curate", {"rendering": "code"}),
@@ -196,11 +196,19 @@ def validate(preset: Preset) -> None:
     _check_schedule(at["pretrain"], at["midtrain"])
     _check_contexts(at)
     for step in preset.steps:
-        if isinstance(step.placement, TrainingPlacement):
-            try:
-                check_workers(step.placement, step.settings)
-            except WorldError as error:
-                raise RecipeError(f"{step.name}.placement: {error}") from error
+        try:
+            _check_world(step, at["pretrain"].model.kv_heads)
+        except WorldError as error:
+            raise RecipeError(f"{step.name}.placement: {error}") from error
+
+
+def _check_world(step: Step, kv_heads: int) -> None:
+    placement = step.placement
+    if isinstance(placement, TrainingPlacement):
+        check_workers(placement, step.settings)
+    elif isinstance(placement, RLPlacement):  # whose batches are of any number of rows
+        workers = max(placement.workers, 1)
+        check_groups(placement.sequence_parallel, workers=workers, kv_heads=kv_heads)
 
 
 def _check_model(at: Mapping[str, Any]) -> None:

@@ -245,8 +245,9 @@ def cwm_32b() -> Preset:
                     checkpoint_every=250,
                     validate_every=2_500,
                 ),
-                "rl": RLPlacement(
+                "rl": RLPlacement(  # SSR's 64 and 448, on the same system; §6.1 has 64 groups of 8
                     workers=64,
+                    sequence_parallel=8,
                     gpus_per_worker=1,
                     cpus_per_worker=16,
                     rollout_workers=448,

@@ -124,6 +124,11 @@ def test_more_workers_on_a_row_than_heads_are_refused():
         Pipeline(placed("sft", sequence_parallel=16))
 
 
+def test_more_trainers_of_rl_on_a_row_than_heads_are_refused():
+    with pytest.raises(RecipeError, match=r"rl\.placement: sequence_parallel = 16 does not divide"):
+        Pipeline(placed("rl", sequence_parallel=16))
+
+
 # of the paper's stages (§4.2, §5.1, §6.1): GPUs, tokens of a row, tokens of a step, groups of
 # workers that share rows, workers of each
 SHAPES = {
