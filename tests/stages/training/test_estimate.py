@@ -113,3 +113,11 @@ def test_planning_imports_nothing_heavy():
         "assert not {'torch', 'ray', 'deepspeed'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("utilisation", 0), ("utilisation", 1.1), ("price_per_hour", -1)]
+)
+def test_devices_that_cannot_be_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"DeviceSettings\.{name} = {value}"):
+        DeviceSettings(**{name: value})
