@@ -1,6 +1,7 @@
 """Where a step's time went: the phases in ``metrics.jsonl``.
 
-A line that has ``seconds.PHASE`` counts the seconds since the line before it.
+A line that has ``seconds.PHASE`` counts the seconds since the line before it. One more line of the
+same step, with fewer phases, counts what came after it.
 """
 
 from __future__ import annotations
@@ -42,16 +43,29 @@ def read_timeline(file: Path) -> Timeline | None:
     Of steps that were made again after a resume the last time counts.
     """
     found: dict[int, dict[str, float]] = {}
+    last = -1
     for line in read_metrics(file):
-        phases = {
-            name.removeprefix(PREFIX): float(value)
-            for name, value in line["metrics"].items()
-            if name.startswith(PREFIX)
-        }
-        if phases:
-            found[line["step"]] = phases
+        step, phases = line["step"], _phases(line["metrics"])
+        if not phases:
+            continue
+        told = found.get(step, {})
+        if phases.keys() < told.keys():  # what came after the last step
+            for phase, seconds in phases.items():
+                told[phase] += seconds
+            continue
+        if step <= last:
+            found = {earlier: value for earlier, value in found.items() if earlier < step}
+        found[step], last = phases, step
     if not found:
         return None
     steps = sorted(found)
     names = list(dict.fromkeys(name for step in steps for name in found[step]))
     return Timeline(steps, {name: [found[s].get(name, 0.0) for s in steps] for name in names})
+
+
+def _phases(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name.removeprefix(PREFIX): float(value)
+        for name, value in metrics.items()
+        if name.startswith(PREFIX)
+    }

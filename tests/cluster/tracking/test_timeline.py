@@ -37,6 +37,19 @@ def test_phases_add_up_and_a_repeated_step_counts_once(metrics):
     )
 
 
+def test_what_comes_after_the_last_step_is_added(metrics):
+    log_metrics(metrics, {"seconds.data": 0.5}, step=40)
+    phases = read_timeline(metrics).numbers()["phases"]
+    assert phases["data"]["seconds"] == pytest.approx(1.5)
+    assert phases["backward"]["seconds"] == pytest.approx(20.0)
+
+
+def test_a_resume_takes_back_what_is_made_again(metrics):
+    phases = {"seconds.data": 0.1, "seconds.forward": 1.0, "seconds.backward": 2.0}
+    log_metrics(metrics, phases, step=30)
+    assert read_timeline(metrics).steps == [*range(4, 30, 4), 30]
+
+
 def test_a_step_without_phases_has_no_timeline(tmp_path):
     assert read_timeline(tmp_path / "metrics.jsonl") is None
     log_metrics(tmp_path / "metrics.jsonl", {"loss": 1.0}, step=1)
