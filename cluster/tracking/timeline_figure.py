@@ -37,7 +37,8 @@ def draw(panel: Axes, timeline: Timeline) -> None:
         panel.stairs(tops, [0, *ends], baseline=below, fill=True, color=colour, label=phase)
         below = tops
     panel.set_xlabel("step")
-    panel.legend(frameon=False, fontsize=7, ncols=2)
+    panel.set_ylim(0, 1.5 * max(*below, 1e-9))  # room for the legend
+    panel.legend(frameon=False, fontsize=7, ncols=2, loc="upper left")
 
 
 def timeline_figure(timelines: Mapping[str, Timeline]) -> str:
