@@ -46,7 +46,7 @@ def read_timeline(file: Path) -> Timeline | None:
     last = -1
     for line in read_metrics(file):
         step, phases = line["step"], _phases(line["metrics"])
-        if not phases:
+        if not phases or step < 1:
             continue
         told = found.get(step, {})
         if phases.keys() < told.keys():  # what came after the last step

@@ -131,7 +131,12 @@ def test_page_refers_to_nothing_outside(page, report):
 
 def test_figures_are_there(report):
     drawn = {file.name for file in report.glob("*.svg")}
-    assert drawn == {"loss.svg", "metrics.svg", "funnel.svg"}  # nobody logged a reward
+    assert drawn == {  # nobody logged a reward
+        "loss.svg",
+        "timeline.svg",
+        "metrics.svg",
+        "funnel.svg",
+    }
 
 
 def test_same_records_give_the_same_page(toy, report, tmp_path):
