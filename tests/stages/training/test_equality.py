@@ -30,6 +30,9 @@ FOUR = (
 
 def all_of(cases):
     """Train each in turn. DeepSpeed makes the groups of the second partition once a process."""
+    from cluster.deepspeed import start_process
+
+    start_process()  # before DeepSpeed itself is imported
     from deepspeed.utils import groups
 
     found = []
