@@ -72,7 +72,7 @@ def formulas() -> Mapping[str, str]:
         "FLOPs": "3 x tokens x (2 x parameters of matrix products + 4 x heads x head_dim x keys"
         " that a token sees, windows counted): as if every document filled the context",
         **memory.FORMULAS,
-        "checkpoint bytes": "12 P x (keep_checkpoints + the one in the making + steps / keep_every)",
+        "checkpoint bytes": "12 P x (keep_checkpoints + 1 in the making + steps / keep_every)",
         "export bytes": "b P",
         "disk bytes": "both, while the stage runs; 24 P more while it resumes with other workers",
         "step seconds": "FLOPs / steps / (workers x device.flops_per_second x device.utilisation)",
