@@ -235,5 +235,7 @@ def _npy(array: NDArray[Any]) -> bytes:
 
 
 def _map(file: Path, dtype: str) -> NDArray[Any]:
-    # numpy cannot map an empty file
-    return np.memmap(file, dtype=dtype, mode="r") if file.stat().st_size else np.empty(0, dtype)
+    if not file.stat().st_size:  # numpy cannot map an empty file
+        return np.empty(0, dtype)
+    # as a plain array over the map: numpy runs Python code for each slice of a memmap
+    return np.memmap(file, dtype=dtype, mode="r").view(np.ndarray)
