@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 
@@ -53,15 +54,16 @@ class Packing:
         if min(lengths) < 1:
             at = next(i for i, length in enumerate(lengths) if length < 1)
             raise PackingError(f"document {at} of the row has length {lengths[at]}: at least 1")
+        # numpy: a quarter of the time that torch takes for what is as small as this
+        sizes = np.array(lengths, dtype=np.int64)
+        ends = sizes.cumsum()
+        cu_seqlens = np.zeros(len(sizes) + 1, dtype=np.int32)
+        cu_seqlens[1:] = ends
+        positions = np.arange(ends[-1]) - np.repeat(ends - sizes, sizes)
         # outside inference mode, so that a packing made while sampling can also be trained on
         with torch.inference_mode(False):
-            sizes = torch.tensor(lengths)
-            ends = sizes.cumsum(0)
-            starts = torch.repeat_interleave(ends - sizes, sizes)
-            positions = torch.arange(len(starts)) - starts
-            cu_seqlens = torch.zeros(len(lengths) + 1, dtype=torch.int32)
-            cu_seqlens[1:] = ends
-            return cls(cu_seqlens.to(device), positions.to(device), tuple(lengths), reach)
+            starts, places = (torch.from_numpy(x).to(device) for x in (cu_seqlens, positions))
+            return cls(starts, places, tuple(lengths), reach)
 
     @property
     def tokens(self) -> int:
