@@ -4,8 +4,8 @@
 
 Runs `stages.training.loop.train` in one process and in two that share a step under ZeRO-3 (gloo,
 one thread each, a row of so many tokens per worker), five steps in turn, without start-up. Prints
-two workers over one: tokens per wall second (2.0 would be no loss), per CPU second (1.0 would be
-none), and how long training waited for data, as its own metrics say it (one worker).
+two workers over one: tokens per wall second (2.0 would be no loss) and per CPU second (1.0 would be
+none).
 
 Wall seconds need two idle cores: what else the machine does comes into the first ratio in full, for
 two workers wait for the slower one. Takes about three minutes.
@@ -14,7 +14,6 @@ two workers wait for the slower one. Takes about three minutes.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -22,16 +21,12 @@ from pathlib import Path
 from benchmarks.measure import Seconds, print_table, ratio  # first: one thread
 from benchmarks.trainers import TURN, Loop
 from benchmarks.training_jobs import MODELS, write_tokens
-from cluster.dag.metrics import read_metrics
 
 WARM_UP = 2
-WAIT_BAR = 0.01
-"""Share of a step that data may take."""
 
 
-def race(model: str, tokens: int, rounds: int) -> tuple[Seconds, Seconds, float]:
-    """Train with one and two workers; return the CPU and wall seconds of each turn, by workers, and
-    the share of a step that data took with one."""
+def race(model: str, tokens: int, rounds: int) -> tuple[Seconds, Seconds]:
+    """Train with one and two workers; return the CPU and wall seconds of each turn, by workers."""
     cpu: Seconds = {"1": [], "2": []}
     wall: Seconds = {"1": [], "2": []}
     loops: dict[str, Loop] = {}
@@ -61,9 +56,7 @@ def race(model: str, tokens: int, rounds: int) -> tuple[Seconds, Seconds, float]
         finally:
             for loop in loops.values():
                 loop.end()
-        lines = [line["metrics"] for line in read_metrics(folder / "ours1" / "metrics.jsonl")]
-    waits = [line["data_wait"] for line in lines if "data_wait" in line][WARM_UP:]
-    return cpu, wall, statistics.median(waits)
+    return cpu, wall
 
 
 def main() -> None:
@@ -76,16 +69,14 @@ def main() -> None:
     table = []
     for model in arguments.models:
         for tokens in arguments.tokens:
-            cpu, wall, waits = race(model, tokens, arguments.rounds)
+            cpu, wall = race(model, tokens, arguments.rounds)
             # two workers make twice the tokens of a turn
             doubled = [{"1": s["1"], "2": [x / 2 for x in s["2"]]} for s in (wall, cpu)]
-            verdict = f"≤ {WAIT_BAR:.0%}: {'met' if waits <= WAIT_BAR else 'NOT met'}"
             table.append(
                 [
                     f"{model}, {tokens:,}",
                     f"{TURN * tokens / min(wall['1']):,.0f}",
                     *(str(ratio(seconds, "2", "1")) for seconds in doubled),
-                    f"{waits:.2%}, {verdict}",
                 ]
             )
     print_table(
@@ -95,7 +86,6 @@ def main() -> None:
             "tokens/s of one",
             "per wall second",
             "per CPU second",
-            "data wait",
         ],
         table,
     )

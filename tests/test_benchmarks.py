@@ -9,7 +9,7 @@ import pytest
 from tests.ranks import run_ranks
 
 ROOT = Path(__file__).parents[1]
-OF_TRAINING = ("checkpoint_cost", "scaling", "train_step", "zero_overhead")
+OF_TRAINING = ("checkpoint_cost", "data_wait", "scaling", "train_step", "zero_overhead")
 
 
 def helps_and_rows(folder):
