@@ -76,6 +76,7 @@ class Stepper:
             # ZeRO takes the mean over the workers, of which each has a part of the sum
             engine.backward(loss * (weight * (workers / all_weight)), scale_wrt_gas=False)
             sums += torch.stack([loss.detach(), z_mean]) * weight
+            del loss, z_mean  # and with them the graph, whose end is the backward pass's time
             clock.lap("backward")
         loss_sum, z_sum, stop = self._total(sums)
         self._loss = (loss_sum - self._job.settings.z_loss * z_sum) / all_weight
