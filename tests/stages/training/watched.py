@@ -17,12 +17,15 @@ from typing import Any
 from cluster.dag.metrics import read_metrics
 from stages.training import worker
 from stages.training.job import Job
-from stages.training.rows import Rows
+from stages.training.rows import Cursor, Rows
 
 STEP_SECONDS = 0.04
 """How long a step takes at least."""
 WRITE_SECONDS = 0.4
 """How long half of a file is on the disk."""
+
+PAUSE = "pause"
+"""While there is a file with this name in the scratch directory no step begins."""
 
 
 def watch(job: Job) -> None:
@@ -42,6 +45,8 @@ def watch(job: Job) -> None:
             with (job.scratch / "taken.jsonl").open("a") as file:
                 file.write(json.dumps([cursor.step, pieces]) + "\n")
         time.sleep(STEP_SECONDS)
+        while (job.scratch / PAUSE).exists():
+            time.sleep(STEP_SECONDS)
         return rows, after
 
     def torn(self: CopiedFile, file: Path) -> None:
@@ -99,12 +104,10 @@ def taken(job: Job) -> dict[int, list[Any]]:
 
 def assert_nothing_lost(job: Job) -> None:
     """All steps were made, of all documents in their order, none twice and none left out."""
-    steps, rows, cursor = taken(job), job.rows(), None
+    steps, rows = taken(job), job.rows()
     assert sorted(steps) == list(range(job.settings.steps))
     seen = [tuple(piece) for step in sorted(steps) for piece in steps[step]]
     assert len(seen) == len(set(seen))  # the training is shorter than an epoch
-    from stages.training.rows import Cursor
-
     cursor, expected = Cursor(), []
     for _ in range(job.settings.steps):
         part, cursor = rows.take(cursor, job.settings.rows_per_step)
