@@ -79,6 +79,8 @@ class Loop:
         self.ranks = []
         for rank in range(workers):
             world = {"WORLD_SIZE": str(workers), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            # asked for by accelerate; the process group is there before
+            world |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
             with (folder / f"{name}.{rank}.log").open("w") as log:
                 self.ranks.append(
                     subprocess.Popen(
