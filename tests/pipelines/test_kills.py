@@ -29,7 +29,7 @@ TRAINING = (
     "pretrain.steps=150",
     "pretrain.placement.workers=1",
     "pretrain.placement.checkpoint_every=20",
-    "pretrain.placement.log_every=5",
+    "pretrain.placement.log_every=1",  # a line is a mean over the steps since the last
     "pretrain.schedule.horizon_tokens=100000",
     "midtrain.schedule.horizon_tokens=100000",
     "--until",
