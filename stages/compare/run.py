@@ -94,6 +94,9 @@ def cells(contrast: Contrast, found: Verdict) -> tuple[str, ...]:
     def number(value: float | None, form: str = ".3f") -> str:
         return "–" if value is None else format(value, form)
 
+    def chance(p: float | None) -> str:
+        return "<0.001" if p is not None and p < 0.001 else number(p)
+
     return (
         contrast.label,
         str(found.seeds),
@@ -103,8 +106,8 @@ def cells(contrast: Contrast, found: Verdict) -> tuple[str, ...]:
         number(found.difference, "+.3f"),
         f"{found.low:+.3f} … {found.high:+.3f}",
         number(found.deviation),
-        number(found.p_t),
-        number(found.p_signs),
+        chance(found.p_t),
+        chance(found.p_signs),
         number(found.detectable),
     )
 
