@@ -76,13 +76,13 @@ def smoke() -> Preset:
             midtrain=MidtrainSettings(steps=24, schedule=schedule, **shape),
             # long enough that a few answers are right: RL needs groups of mixed outcomes
             sft=SftSettings(
-                steps=300,
+                steps=360,
                 learning_rate=2e-3,
                 warmup_steps=5,
                 mix=(
-                    MixEntry(dataset="chats", weight=0.62, long="drop"),
-                    MixEntry(dataset="reasoning", weight=0.04, long="drop"),
-                    MixEntry(dataset="tool_use", weight=0.04),
+                    MixEntry(dataset="chats", weight=0.68, long="drop"),
+                    MixEntry(dataset="reasoning", weight=0.01, long="drop"),
+                    MixEntry(dataset="tool_use", weight=0.01),
                     MixEntry(dataset="program_traces", weight=0.15, long="drop"),
                     MixEntry(dataset="asserts", weight=0.10, long="drop"),
                     MixEntry(dataset="code", weight=0.05),

@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import replace
+from itertools import islice, product
 
 import pytest
 from tokenizers import AddedToken, models
 
 from cluster.dag.imports import ImportRefusedError, stand_in
 from cluster.dag.step import Pipeline
+from model.config import CWMConfig
 from model.tokens import RESERVED, Tokenizer, special_text, train_tokenizer
 from model.tokens.bpe import LLAMA3_REGEX, build, byte_of_character
 from pipelines.importing import import_steps
-from pipelines.presets import smoke
+from pipelines.presets import cwm_32b, smoke
+from stages.training.run import differences, model_config
 
 
 def refused(folder, words, preset=None, step="pretrain"):
@@ -181,18 +184,29 @@ def test_metas_own_layout_names_the_converter(tmp_path):
     refused(tmp_path, "tokenizer|meta_layout")
 
 
-def test_a_tokenizer_of_llama_3s_layout(tmp_path):
+@pytest.fixture(scope="module")
+def llama3(tmp_path_factory):
     """128,000 regular tokens, then the 256 reserved ones under CWM's names, as facebook/cwm's."""
     letters = sorted(byte_of_character())
-    more = (a + b + c for a in letters for b in letters for c in letters)
-    vocabulary = {
-        token: i for i, token in enumerate([*letters, *(next(more) for _ in range(127_744))])
-    }
+    more = ("".join(three) for three in product(letters, repeat=3))
+    tokens = [*letters, *islice(more, 128_000 - len(letters))]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
     backend = build(models.BPE(vocabulary, [], ignore_merges=True), LLAMA3_REGEX)
     backend.add_special_tokens([AddedToken(special_text(i), special=True) for i in range(RESERVED)])
-    backend.save(str(tmp_path / "tokenizer.json"))
-    tokenizer = Tokenizer.load(tmp_path)
+    folder = tmp_path_factory.mktemp("llama3")
+    backend.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_a_tokenizer_of_llama_3s_layout(llama3):
+    tokenizer = Tokenizer.load(llama3)
     assert tokenizer.vocab_size == 128_256 and tokenizer.special("eot") == 128_009
     assert tokenizer.decode(tokenizer.encode("def f(a): ...")) == "def f(a): ..."
-    made = import_steps(smoke(), {"tokenizer": tmp_path})
+    made = import_steps(smoke(), {"tokenizer": llama3})
     assert [step.stage.name for step in made.steps] == ["imported_tokenizer"]
+
+
+def test_the_published_shape_is_that_of_the_large_preset(llama3):
+    model = next(s for s in cwm_32b().steps if s.name == "midtrain").settings.model
+    made = model_config(model, context_length=131_072, tokenizer=Tokenizer.load(llama3))
+    assert differences(made, CWMConfig()) == []  # whose defaults are facebook/cwm
