@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from stages.training.buckets import EmptyBucketError
@@ -83,6 +83,7 @@ def test_the_rows_are_the_same_for_ever(write_tokens):
     limit=st.integers(1, 31),
     seed=st.integers(0, 2**31 - 1),
 )
+@example(lengths=[1, 41], long="split", limit=1, seed=0)
 def test_whatever_the_documents_rows_hold_whole_pieces_of_one_bucket(lengths, long, limit, seed):
     with tempfile.TemporaryDirectory() as folder:
         writer = TokenWriter(Path(folder))
@@ -98,8 +99,11 @@ def test_whatever_the_documents_rows_hold_whole_pieces_of_one_bucket(lengths, lo
             return
         every = source.pieces(np.arange(len(source)))
         pieces = set(zip(every.start.tolist(), every.end.tolist(), strict=True))
+        # a bucket's first block, at most 512 rows, holds all of its pieces; rare buckets take long
+        assume(min(rows.step_shares) > 0.02)
         cursor, found = Cursor(), set()
-        for _ in range(60):
+        while found != pieces:
+            assert cursor.step < 20 / min(rows.step_shares) + 20
             taken, cursor = rows.take(cursor, 30)
             assert len({row.reach for row in taken}) == 1
             for row in taken:
@@ -108,4 +112,4 @@ def test_whatever_the_documents_rows_hold_whole_pieces_of_one_bucket(lengths, lo
                 inside = max(row.lengths) <= limit if row.reach else min(row.lengths) >= limit
                 assert inside
                 found |= set(zip(row.start, row.end, strict=True))
-        assert found == pieces
+            assert found <= pieces
